@@ -1,0 +1,19 @@
+// The tiles that the hardware can compute on.
+#pragma once
+
+#include <cstdint>
+
+namespace tt::device {
+
+struct TileShape {
+  int64_t height;
+  int64_t width;
+  friend bool operator==(const TileShape&, const TileShape&) = default;
+};
+
+constexpr TileShape kDefaultTile = {32, 32};
+
+/*! Refuses a tile that the hardware has not and lists those that it has. */
+void CheckTileShape(TileShape tile);
+
+}  // namespace tt::device

@@ -1,0 +1,144 @@
+#include "ir/diagnostic.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "ir/node.h"
+
+namespace tt::ir {
+namespace {
+
+// The host's printer recurses; a body deeper than this is not handed to it.
+constexpr int kMaxPrintedDepth = 200;
+constexpr ptrdiff_t kContextLines = 2;
+constexpr size_t kMaxLines = 8;
+constexpr size_t kMaxColumns = 110;
+
+using Lines = std::vector<std::string>;
+
+Lines SplitLines(const std::string& text) {
+  Lines lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+bool IsUnderline(const std::string& line) {
+  const size_t first = line.find_first_not_of(' ');
+  return first != std::string::npos && line.find_first_not_of('^', first) == std::string::npos;
+}
+
+/*! Whether the nesting of statements and expressions stays printable. */
+bool IsShallow(const Value& root) {
+  std::vector<Value> level{root};
+  for (int depth = 0; !level.empty(); ++depth) {
+    if (depth > kMaxPrintedDepth) return false;
+    std::vector<Value> below;
+    for (const Value& node : level) {
+      for (const Field& field : TypeOf(node).children) {
+        const Value child = GetField(node, field);
+        for (const TVMFFIAny& element : Elements(child)) {
+          if (element.type_index >= kTVMFFIDynObjectBegin) below.push_back(Value::CopyOf(element));
+        }
+        if (child.type_index() >= kTVMFFIDynObjectBegin) below.push_back(child);
+      }
+    }
+    // Hosts share subexpressions; visiting each once per level keeps the work linear.
+    const auto by_address = [](const Value& value) { return value.object(); };
+    std::ranges::sort(below, {}, by_address);
+    const auto repeated = std::ranges::unique(below, {}, by_address);
+    below.erase(repeated.begin(), repeated.end());
+    level = std::move(below);
+  }
+  return true;
+}
+
+/*! The function as the host prints it, carets below whatever is to be underlined. */
+Lines PrintScript(const Value& func, const Value& underlined) {
+  static constinit const GlobalFunction make_config{"node.PrinterConfig"};
+  static constinit const GlobalFunction print{"node.TVMScriptPrinterScript"};
+  Entries options = {{"extra_config", MakeMap({{"tirx.prefix", "T"}})}};
+  if (!underlined.is_none()) {
+    options.emplace_back("obj_to_underline", MakeArray(std::vector<Value>{underlined}));
+  }
+  const Value config = make_config({MakeMap(options).raw()});
+  Lines lines = SplitLines(*print({func.raw(), config.raw()}).AsString());
+  const auto is_decorator = [](const std::string& line) { return line.starts_with("@"); };
+  lines.erase(lines.begin(), std::ranges::find_if(lines, is_decorator));
+  return lines;
+}
+
+/*! The first underlined line with some context, or the head of a script that has none. */
+Lines SelectLines(const Lines& lines) {
+  const auto found = std::ranges::find_if(lines, IsUnderline);
+  Lines out;
+  if (found == lines.end()) {
+    out.assign(lines.begin(), lines.begin() + std::min(lines.size(), kMaxLines));
+  } else {
+    const auto first = found - std::min<ptrdiff_t>(found - lines.begin(), 1 + kContextLines);
+    std::copy(first, found + 1, std::back_inserter(out));
+    const auto is_script = [](const std::string& line) { return !IsUnderline(line); };
+    const auto after = std::find_if(found + 1, lines.end(), is_script);
+    std::copy_if(after, after + std::min<ptrdiff_t>(lines.end() - after, kContextLines),
+                 std::back_inserter(out), is_script);
+  }
+  for (std::string& line : out) {
+    if (line.size() > kMaxColumns) line = line.substr(0, kMaxColumns) + "...";
+  }
+  return out;
+}
+
+std::string Excerpt(const Value& func, const Value& underlined) {
+  if (!IsShallow(func)) return "    (the function is nested too deeply to be printed)\n";
+  std::string out;
+  try {
+    for (const std::string& line : SelectLines(PrintScript(func, underlined))) out += "    " + line + "\n";
+  } catch (const HostException&) {
+    // What the host cannot print must not hide what is wrong.
+    return "    (the host cannot print this function)\n";
+  }
+  return out;
+}
+
+/*! "file:line" or "file:line:column"; empty without a span. */
+std::string Location(const Value& node) {
+  Value span = TryGet(node, FieldId::kSpan);
+  const Value spans = TryGet(span, FieldId::kSpans);
+  if (!Elements(spans).empty()) span = Value::CopyOf(Elements(spans).front());
+  if (span.is_none()) return "";
+  const std::string file = GetString(Get(span, FieldId::kSourceName), FieldId::kName);
+  const int64_t line = Get(span, FieldId::kLine).AsInt().value_or(0);
+  const int64_t column = Get(span, FieldId::kColumn).AsInt().value_or(0);
+  if (line <= 0) return "";
+  // Hosts that only know lines write 0 or 1 for the column.
+  return file + ":" + std::to_string(line) + (column > 1 ? ":" + std::to_string(column) : "");
+}
+
+std::string LocationIn(const Value& func, const Value& node) {
+  std::string location = Location(node);
+  if (location.empty()) location = Location(func);
+  return location.empty() ? Location(TryGet(func, FieldId::kBody)) : location;
+}
+
+}  // namespace
+
+std::string FunctionName(const Value& func) {
+  const Value attrs = TryGet(func, FieldId::kAttrs);
+  const auto name = MapGet(TryGet(attrs, FieldId::kDict), "global_symbol").AsString();
+  return name ? "`" + *name + "`" : "without a name";
+}
+
+void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics) {
+  std::string text;
+  for (const Diagnostic& diagnostic : diagnostics) {
+    if (!text.empty()) text += "\n\n";
+    text += "kernel " + FunctionName(func) + ": " + diagnostic.message + "\n";
+    text += Excerpt(func, diagnostic.underlined);
+    text += "help: " + diagnostic.help;
+    const std::string location = LocationIn(func, diagnostic.node);
+    if (!location.empty()) text += "\n  --> " + location;
+  }
+  throw LocatedError(diagnostics.front().kind, text);
+}
+
+}  // namespace tt::ir

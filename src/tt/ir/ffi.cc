@@ -1,0 +1,183 @@
+#include "ir/ffi.h"
+
+#include <cstring>
+#include <memory>
+
+#include "core/error.h"
+
+namespace tt::ir {
+namespace {
+
+TVMFFIByteArray Bytes(std::string_view text) { return {text.data(), text.size()}; }
+
+/*! What follows the header of an object that the C ABI describes. */
+template <typename Cell>
+const Cell* CellOf(const TVMFFIObject* object) {
+  return reinterpret_cast<const Cell*>(reinterpret_cast<const char*>(object) + sizeof(TVMFFIObject));
+}
+
+[[noreturn]] void ThrowRaised() {
+  TVMFFIObjectHandle error = nullptr;
+  TVMFFIErrorMoveFromRaised(&error);
+  if (error == nullptr) throw Error(ErrorKind::kInternal, "the host failed without an error");
+  throw HostException(Value::AdoptObject(error));
+}
+
+void Check(int status) {
+  if (status != 0) ThrowRaised();
+}
+
+void SetRaised(ErrorKind kind, const char* message) {
+  const std::string name = std::string("tilelang.tt.") + ErrorClass(kind);
+  TVMFFIErrorSetRaisedFromCStr(name.c_str(), message);
+}
+
+int CallBack(void* self, const TVMFFIAny* arguments, int32_t count, TVMFFIAny* result) {
+  try {
+    const auto& callback = *static_cast<const Callback*>(self);
+    *result = callback({arguments, static_cast<size_t>(count)}).Release();
+    return 0;
+  } catch (const HostException& error) {
+    TVMFFIErrorSetRaised(error.error().object());
+  } catch (const Error& error) {
+    SetRaised(error.kind(), error.what());
+  } catch (const std::exception& error) {
+    SetRaised(ErrorKind::kInternal, error.what());
+  }
+  return -1;
+}
+
+}  // namespace
+
+Value::Value(std::string_view text) : any_{} {
+  const TVMFFIByteArray bytes = Bytes(text);
+  Check(TVMFFIStringFromByteArray(&bytes, &any_));
+}
+
+Value Value::Adopt(TVMFFIAny any) {
+  Value value;
+  value.any_ = any;
+  return value;
+}
+
+Value Value::AdoptObject(TVMFFIObjectHandle handle) {
+  TVMFFIAny any{};
+  any.v_obj = static_cast<TVMFFIObject*>(handle);
+  any.type_index = any.v_obj->type_index;
+  return Adopt(any);
+}
+
+Value Value::FromArgument(const TVMFFIAny& argument) {
+  if (argument.type_index == kTVMFFIObjectRValueRef) {
+    // The caller offers the reference that stands at this address; leaving it there and taking
+    // one of our own keeps the caller's module whole if we refuse.
+    auto* object = *static_cast<TVMFFIObject**>(argument.v_ptr);
+    TVMFFIObjectIncRef(object);
+    return AdoptObject(object);
+  }
+  TVMFFIAny owned{};
+  Check(TVMFFIAnyViewToOwnedAny(&argument, &owned));
+  return Adopt(owned);
+}
+
+std::optional<int64_t> Value::AsInt() const {
+  if (any_.type_index != kTVMFFIInt && any_.type_index != kTVMFFIBool) return std::nullopt;
+  return any_.v_int64;
+}
+
+std::optional<std::string> Value::AsString() const {
+  if (any_.type_index == kTVMFFISmallStr) return std::string(any_.v_bytes, any_.small_str_len);
+  if (any_.type_index != kTVMFFIStr) return std::nullopt;
+  const auto* bytes = CellOf<TVMFFIByteArray>(any_.v_obj);
+  return std::string(bytes->data, bytes->size);
+}
+
+std::optional<DLDataType> Value::AsDataType() const {
+  if (any_.type_index != kTVMFFIDataType) return std::nullopt;
+  return any_.v_dtype;
+}
+
+std::span<const TVMFFIAny> Elements(const Value& array) {
+  if (array.type_index() != kTVMFFIArray) return {};
+  const auto* cell = CellOf<TVMFFISeqCell>(array.object());
+  return {static_cast<const TVMFFIAny*>(cell->data), static_cast<size_t>(cell->size)};
+}
+
+Value CallFunction(const Value& function, std::span<const TVMFFIAny> arguments) {
+  TVMFFIAny result{};
+  Check(TVMFFIFunctionCall(function.object(), const_cast<TVMFFIAny*>(arguments.data()),
+                           static_cast<int32_t>(arguments.size()), &result));
+  return Value::Adopt(result);
+}
+
+Value GlobalFunction::operator()(std::span<const TVMFFIAny> arguments) const {
+  // Benign when raced: every thread finds the same handle, and globals live as long as the process.
+  void* handle = __atomic_load_n(&handle_, __ATOMIC_ACQUIRE);
+  if (handle == nullptr) {
+    const TVMFFIByteArray name = Bytes(name_);
+    Check(TVMFFIFunctionGetGlobal(&name, &handle));
+    if (handle == nullptr) {
+      throw Error(ErrorKind::kHost, std::string("this TVM has no global function ") + name_ +
+                                        "; import tvm (or tilelang) before running a pass, and see "
+                                        "the documentation for the supported versions");
+    }
+    __atomic_store_n(&handle_, handle, __ATOMIC_RELEASE);
+  }
+  TVMFFIAny result{};
+  Check(TVMFFIFunctionCall(handle, const_cast<TVMFFIAny*>(arguments.data()),
+                           static_cast<int32_t>(arguments.size()), &result));
+  return Value::Adopt(result);
+}
+
+Value MakeFunction(Callback callback) {
+  auto self = std::make_unique<Callback>(std::move(callback));
+  TVMFFIObjectHandle handle = nullptr;
+  Check(TVMFFIFunctionCreate(
+      self.get(), CallBack, [](void* raw) { delete static_cast<Callback*>(raw); }, &handle));
+  self.release();
+  return Value::AdoptObject(handle);
+}
+
+void RegisterGlobal(std::string_view name, Callback callback) {
+  const Value function = MakeFunction(std::move(callback));
+  const TVMFFIByteArray bytes = Bytes(name);
+  Check(TVMFFIFunctionSetGlobal(&bytes, function.object(), /*allow_override=*/1));
+}
+
+std::string ToString(DLDataType dtype) {
+  TVMFFIAny text{};
+  Check(TVMFFIDataTypeToString(&dtype, &text));
+  return *Value::Adopt(text).AsString();
+}
+
+Value MakeArray(const std::vector<Value>& elements) {
+  static constinit const GlobalFunction make{"ffi.Array"};
+  std::vector<TVMFFIAny> arguments;
+  arguments.reserve(elements.size());
+  for (const Value& element : elements) arguments.push_back(element.raw());
+  return make(arguments);
+}
+
+Value MakeArray(std::span<const int64_t> elements) {
+  return MakeArray(std::vector<Value>(elements.begin(), elements.end()));
+}
+
+Value MakeMap(const Entries& entries) {
+  static constinit const GlobalFunction make{"ffi.Map"};
+  std::vector<TVMFFIAny> arguments;
+  arguments.reserve(2 * entries.size());
+  for (const auto& [key, value] : entries) {
+    arguments.push_back(key.raw());
+    arguments.push_back(value.raw());
+  }
+  return make(arguments);
+}
+
+Value MapGet(const Value& map, const Value& key) {
+  static constinit const GlobalFunction count{"ffi.MapCount"};
+  static constinit const GlobalFunction get{"ffi.MapGetItem"};
+  if (map.is_none() || *count({map.raw(), key.raw()}).AsInt() == 0) return {};
+  return get({map.raw(), key.raw()});
+}
+
+}  // namespace tt::ir

@@ -1,0 +1,138 @@
+// Owned values, calls and callbacks over the stable C ABI of tvm-ffi.
+//
+// Only tvm/ffi/c_api.h is included in this project: the C++ classes of tvm-ffi have layouts that
+// differ between its releases, and one binary has to serve them all.
+#pragma once
+
+#include <tvm/ffi/c_api.h>
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace tt::ir {
+
+/*! An owned FFI value: none, a number, a string, or a counted reference to an object. */
+class Value {
+ public:
+  Value() : any_{} {}
+  Value(int64_t number) : any_{} {  // NOLINT: implicit, so that argument lists read well
+    any_.type_index = kTVMFFIInt;
+    any_.v_int64 = number;
+  }
+  Value(int) = delete;  // int64_t and bool only: no guess about the width
+  explicit Value(bool flag) : any_{} {
+    any_.type_index = kTVMFFIBool;
+    any_.v_int64 = flag;
+  }
+  Value(std::string_view text);  // NOLINT
+  Value(const std::string& text) : Value(std::string_view(text)) {}  // NOLINT
+  Value(const char* text) : Value(std::string_view(text)) {}         // NOLINT
+
+  Value(const Value& other) : any_(other.any_) { Retain(); }
+  Value(Value&& other) noexcept : any_(std::exchange(other.any_, TVMFFIAny{})) {}
+  Value& operator=(Value other) noexcept {
+    std::swap(any_, other.any_);
+    return *this;
+  }
+  ~Value() {
+    if (is_object()) TVMFFIObjectDecRef(any_.v_obj);
+  }
+
+  /*! Takes over the reference that `any` holds. */
+  static Value Adopt(TVMFFIAny any);
+  /*! Takes over the reference that a non-null handle holds. */
+  static Value AdoptObject(TVMFFIObjectHandle handle);
+  /*! A copy of a value that somebody holds. */
+  static Value CopyOf(const TVMFFIAny& owned) {
+    Value value;
+    value.any_ = owned;
+    value.Retain();
+    return value;
+  }
+  /*! A reference of its own to an argument, which may be a view or an r-value reference. */
+  static Value FromArgument(const TVMFFIAny& argument);
+
+  int32_t type_index() const { return any_.type_index; }
+  bool is_none() const { return any_.type_index == kTVMFFINone; }
+  bool is_object() const { return any_.type_index >= kTVMFFIStaticObjectBegin; }
+  /*! The object's address: its identity. */
+  TVMFFIObject* object() const { return is_object() ? any_.v_obj : nullptr; }
+  const TVMFFIAny& raw() const { return any_; }
+  /*! Gives the reference away. */
+  TVMFFIAny Release() && { return std::exchange(any_, TVMFFIAny{}); }
+
+  std::optional<int64_t> AsInt() const;
+  std::optional<std::string> AsString() const;
+  std::optional<DLDataType> AsDataType() const;
+
+ private:
+  void Retain() const {
+    if (is_object()) TVMFFIObjectIncRef(any_.v_obj);
+  }
+
+  TVMFFIAny any_;
+};
+
+/*! An exception that the host raised; it passes through us as it is. */
+class HostException {
+ public:
+  explicit HostException(Value error) : error_(std::move(error)) {}
+  const Value& error() const { return error_; }
+
+ private:
+  Value error_;
+};
+
+/*! The elements of an array that somebody holds; none for any other value. */
+std::span<const TVMFFIAny> Elements(const Value& array);
+
+/*! Calls a function object. \throw HostException */
+Value CallFunction(const Value& function, std::span<const TVMFFIAny> arguments);
+
+/*! A global function of the host, looked up at its first call and kept. */
+class GlobalFunction {
+ public:
+  explicit constexpr GlobalFunction(const char* name) : name_(name) {}
+  /*! \throw tt::Error where the host does not have it. */
+  Value operator()(std::span<const TVMFFIAny> arguments) const;
+  Value operator()(std::initializer_list<TVMFFIAny> arguments) const {
+    return (*this)(std::span(arguments.begin(), arguments.size()));
+  }
+
+ private:
+  const char* name_;
+  mutable void* handle_ = nullptr;
+};
+
+using Callback = std::function<Value(std::span<const TVMFFIAny>)>;
+
+/*! A function object that calls back; its exceptions become FFI errors. */
+Value MakeFunction(Callback callback);
+
+/*! Registers a global function, replacing one of that name. */
+void RegisterGlobal(std::string_view name, Callback callback);
+
+/*! A dtype as TVM writes it, such as "float32". */
+std::string ToString(DLDataType dtype);
+
+Value MakeArray(const std::vector<Value>& elements);
+Value MakeArray(std::span<const int64_t> elements);
+inline Value MakeArray(std::initializer_list<int64_t> elements) {
+  return MakeArray(std::span(elements.begin(), elements.size()));
+}
+
+/*! Keys and values, for MakeMap and for attributes. */
+using Entries = std::vector<std::pair<Value, Value>>;
+Value MakeMap(const Entries& entries);
+
+/*! The value of a string key, none where the map has it not. */
+Value MapGet(const Value& map, const Value& key);
+
+}  // namespace tt::ir

@@ -1,0 +1,235 @@
+#include "ir/node.h"
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "core/error.h"
+
+namespace tt::ir {
+namespace {
+
+struct FieldName {
+  std::string_view name;
+  FieldId id;
+};
+
+// One meaning, one id: 0.27 calls a load's buffer `source`, 0.25 writes call attributes apart.
+constexpr FieldName kFieldNames[] = {
+    {"alloc_buffers", FieldId::kAllocBuffers},
+    {"annotations", FieldId::kAnnotations},
+    {"args", FieldId::kArgs},
+    {"attr_key", FieldId::kAttrKey},
+    {"attrs", FieldId::kAttrs},
+    {"block", FieldId::kBlock},
+    {"body", FieldId::kBody},
+    {"buffer", FieldId::kBuffer},
+    {"buffer_map", FieldId::kBufferMap},
+    {"column", FieldId::kColumn},
+    {"data", FieldId::kData},
+    {"def", FieldId::kDef},
+    {"__dict__", FieldId::kDict},
+    {"dtype", FieldId::kDtype},
+    {"elem_offset", FieldId::kElemOffset},
+    {"extent", FieldId::kExtent},
+    {"extents", FieldId::kExtents},
+    {"indices", FieldId::kIndices},
+    {"iter_type", FieldId::kIterType},
+    {"iter_vars", FieldId::kIterVars},
+    {"kind", FieldId::kKind},
+    {"line", FieldId::kLine},
+    {"match_buffers", FieldId::kMatchBuffers},
+    {"name", FieldId::kName},
+    {"name_hint", FieldId::kNameHint},
+    {"node", FieldId::kNode},
+    {"op", FieldId::kOp},
+    {"params", FieldId::kParams},
+    {"region", FieldId::kRegion},
+    {"scope", FieldId::kScope},
+    {"seq", FieldId::kSeq},
+    {"shape", FieldId::kShape},
+    {"source", FieldId::kSource},
+    {"source_name", FieldId::kSourceName},
+    {"span", FieldId::kSpan},
+    {"spans", FieldId::kSpans},
+    {"strides", FieldId::kStrides},
+    {"thread_binding", FieldId::kThreadBinding},
+    {"thread_tag", FieldId::kThreadTag},
+    {"ty", FieldId::kTy},
+    {"value", FieldId::kValue},
+    {"var", FieldId::kVar},
+};
+
+// Fields that describe a node, define names, or say which memory is meant; what a kernel executes is
+// in all others.
+constexpr std::string_view kNotExecuted[] = {
+    "alloc_buffers", "annotations", "attrs",  "buffer",   "buffer_map",     "config",
+    "def",           "dispatch",    "dom",    "dtype",    "iter_vars",      "layout",
+    "loop_var",      "match_buffers", "node", "op",       "params",         "reads",
+    "ret_type",      "scope",       "source", "span",     "struct_info_",   "thread_binding",
+    "ty",            "ty_args",     "type_annotation",    "var",            "workspace",
+    "writes",
+};
+
+struct KeyKind {
+  std::string_view key;
+  NodeKind kind;
+};
+
+constexpr KeyKind kKinds[] = {
+    {"ir.Var", NodeKind::kVar},
+    {"tirx.Var", NodeKind::kVar},
+    {"tirx.SizeVar", NodeKind::kVar},
+    {"ir.IntImm", NodeKind::kIntImm},
+    {"ir.FloatImm", NodeKind::kLeaf},
+    {"ir.StringImm", NodeKind::kLeaf},
+    {"tirx.StringImm", NodeKind::kLeaf},
+    {"ir.Op", NodeKind::kLeaf},
+    {"ir.GlobalVar", NodeKind::kLeaf},
+    {"tirx.IterVar", NodeKind::kLeaf},
+    {"tirx.PrimFunc", NodeKind::kPrimFunc},
+    {"tirx.For", NodeKind::kFor},
+    {"tirx.AttrStmt", NodeKind::kAttrStmt},
+    {"tirx.Bind", NodeKind::kBind},
+    {"tirx.Let", NodeKind::kBind},
+    {"tirx.SBlock", NodeKind::kSBlock},
+    {"s_tir.SBlock", NodeKind::kSBlock},
+    {"tirx.DeclBuffer", NodeKind::kDeclBuffer},
+    {"tirx.AllocBuffer", NodeKind::kAllocBuffer},
+    {"tirx.ScopeIdDefStmt", NodeKind::kScopeIdDefStmt},
+    {"tirx.TilePrimitiveCall", NodeKind::kTilePrimitive},
+    {"tirx.Buffer", NodeKind::kBuffer},
+    {"tirx.BufferLoad", NodeKind::kBufferLoad},
+    {"ir.TensorLoad", NodeKind::kBufferLoad},
+    {"tirx.BufferStore", NodeKind::kBufferStore},
+    {"tirx.BufferRegion", NodeKind::kBufferRegion},
+    {"ir.TensorRegion", NodeKind::kBufferRegion},
+    {"tirx.Call", NodeKind::kCall},
+    {"ir.Call", NodeKind::kCall},
+};
+
+std::string_view ToView(const TVMFFIByteArray& bytes) { return {bytes.data, bytes.size}; }
+
+NodeKind KindOfKey(std::string_view key) {
+  const auto* found = std::ranges::find(kKinds, key, &KeyKind::key);
+  return found == std::end(kKinds) ? NodeKind::kOther : found->kind;
+}
+
+/*! Whether a field of this static type can hold an IR node or an array of them. */
+bool MayHoldNodes(int32_t static_type) {
+  return static_type == kTVMFFIAny || static_type == kTVMFFIObject || static_type == kTVMFFIArray ||
+         static_type >= kTVMFFIDynObjectBegin;
+}
+
+void AddFields(const TVMFFITypeInfo& type, TypeInfo* out) {
+  for (int32_t i = 0; i < type.num_fields; ++i) {
+    const TVMFFIFieldInfo& info = type.fields[i];
+    const std::string_view name = ToView(info.name);
+    const Field field{info.getter, info.offset};
+    const auto* known = std::ranges::find(kFieldNames, name, &FieldName::name);
+    if (known != std::end(kFieldNames)) out->known[static_cast<size_t>(known->id)] = field;
+    const bool executed = std::ranges::find(kNotExecuted, name) == std::end(kNotExecuted);
+    if (executed && MayHoldNodes(info.field_static_type_index)) out->children.push_back(field);
+  }
+}
+
+std::unique_ptr<const TypeInfo> ReadType(int32_t type_index) {
+  const TVMFFITypeInfo* type = TVMFFIGetTypeInfo(type_index);
+  auto out = std::make_unique<TypeInfo>();
+  out->key = ToView(type->type_key);
+  out->kind = KindOfKey(out->key);
+  for (int32_t depth = 0; depth < type->type_depth; ++depth) AddFields(*type->type_ancestors[depth], out.get());
+  AddFields(*type, out.get());
+  return out;
+}
+
+const TypeInfo* SharedTypeInfo(int32_t type_index) {
+  // Never destroyed: threads may still run passes while the process exits.
+  static auto* mutex = new std::mutex;
+  static auto* types = new std::unordered_map<int32_t, std::unique_ptr<const TypeInfo>>;
+  const std::scoped_lock lock(*mutex);
+  auto& type = (*types)[type_index];
+  if (!type) type = ReadType(type_index);
+  return type.get();
+}
+
+}  // namespace
+
+const TypeInfo& TypeOf(const Value& object) {
+  thread_local std::vector<const TypeInfo*> cache;
+  const auto index = static_cast<size_t>(object.type_index());
+  if (index >= cache.size()) cache.resize(index + 1, nullptr);
+  if (cache[index] == nullptr) cache[index] = SharedTypeInfo(object.type_index());
+  return *cache[index];
+}
+
+Value GetField(const Value& node, const Field& field) {
+  TVMFFIAny value{};
+  if (field.getter(reinterpret_cast<char*>(node.object()) + field.offset, &value) != 0) {
+    throw Error(ErrorKind::kHost, "a field of " + TypeOf(node).key + " cannot be read");
+  }
+  return Value::Adopt(value);
+}
+
+Value TryGet(const Value& node, FieldId field) {
+  if (!node.is_object()) return {};
+  const Field& found = TypeOf(node).known[static_cast<size_t>(field)];
+  return found.getter == nullptr ? Value() : GetField(node, found);
+}
+
+Value Get(const Value& node, FieldId field) {
+  const TypeInfo& type = TypeOf(node);
+  const Field& found = type.known[static_cast<size_t>(field)];
+  if (found.getter != nullptr) return GetField(node, found);
+  const auto* name = std::ranges::find(kFieldNames, field, &FieldName::id);
+  throw Error(ErrorKind::kHost, "this host's " + type.key + " has no field \"" +
+                                    std::string(name->name) + "\"; see the documentation for the "
+                                    "supported TVM versions");
+}
+
+std::string GetString(const Value& node, FieldId field) {
+  return TryGet(node, field).AsString().value_or("");
+}
+
+std::optional<int64_t> ConstantOf(const Value& expr) {
+  if (KindOf(expr) == NodeKind::kIntImm) return Get(expr, FieldId::kValue).AsInt();
+  return expr.type_index() == kTVMFFIInt ? expr.AsInt() : std::nullopt;
+}
+
+std::string DtypeOf(const Value& dtype_or_type) {
+  if (const auto dtype = dtype_or_type.AsDataType()) return ToString(*dtype);
+  const Value inner = TryGet(dtype_or_type, FieldId::kDtype);
+  return inner.is_none() ? "handle" : DtypeOf(inner);
+}
+
+Walker::Walker(Value root) { stack_.push_back(std::move(root)); }
+
+bool Walker::Next(Value* node) {
+  while (!stack_.empty()) {
+    *node = std::move(stack_.back());
+    stack_.pop_back();
+    if (node->type_index() == kTVMFFIArray) {
+      Push(*node);
+    } else if (node->type_index() >= kTVMFFIDynObjectBegin) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void Walker::Push(const Value& node) {
+  if (node.type_index() == kTVMFFIArray) {
+    const auto elements = Elements(node);
+    for (size_t i = elements.size(); i-- > 0;) stack_.push_back(Value::CopyOf(elements[i]));
+  } else {
+    stack_.push_back(node);
+  }
+}
+
+void Walker::PushChildren(const Value& node) {
+  const TypeInfo& type = TypeOf(node);
+  for (size_t i = type.children.size(); i-- > 0;) Push(GetField(node, type.children[i]));
+}
+
+}  // namespace tt::ir

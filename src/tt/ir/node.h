@@ -1,0 +1,99 @@
+// Typed views over the host's IR by reflection.
+//
+// A type's kind and fields are looked up by name once and then kept, so that reading a field costs
+// one indirect call. Nothing here knows a struct of TVM's: the same code reads every host.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "ir/ffi.h"
+
+namespace tt::ir {
+
+/*! What an IR node is, whatever namespace its host keeps it in. */
+enum class NodeKind {
+  kOther,  // anything that needs no closer look than at its children
+  kLeaf,   // holds nothing that is executed
+  kVar,
+  kIntImm,
+  kPrimFunc,
+  kFor,
+  kAttrStmt,
+  kBind,
+  kSBlock,
+  kDeclBuffer,
+  kAllocBuffer,
+  kScopeIdDefStmt,
+  kTilePrimitive,
+  kBuffer,
+  kBufferLoad,
+  kBufferStore,
+  kBufferRegion,
+  kCall,
+};
+
+/*! Every field that this package reads by name. */
+enum class FieldId {
+  kAllocBuffers, kAnnotations, kArgs, kAttrKey, kAttrs, kBlock, kBody, kBuffer, kBufferMap, kColumn,
+  kData, kDef, kDict, kDtype, kElemOffset, kExtent, kExtents, kIndices, kIterType, kIterVars, kKind,
+  kLine, kMatchBuffers, kName, kNameHint, kNode, kOp, kParams, kRegion, kScope, kSeq, kShape,
+  kSource, kSourceName, kSpan, kSpans, kStrides, kThreadBinding, kThreadTag, kTy, kValue, kVar,
+  kCount,
+};
+
+struct Field {
+  TVMFFIFieldGetter getter = nullptr;
+  int64_t offset = 0;
+};
+
+struct TypeInfo {
+  NodeKind kind;
+  std::string key;
+  std::array<Field, static_cast<size_t>(FieldId::kCount)> known;
+  std::vector<Field> children;  // the fields that hold what the node executes
+};
+
+/*! Looked up once per type and thread; lives as long as the process. */
+const TypeInfo& TypeOf(const Value& object);
+
+inline NodeKind KindOf(const Value& value) {
+  return value.type_index() >= kTVMFFIDynObjectBegin ? TypeOf(value).kind : NodeKind::kLeaf;
+}
+
+/*! A field's value; none where the type has no such field. */
+Value TryGet(const Value& node, FieldId field);
+
+/*! A field's value. \throw tt::Error where the type has no such field: the host is not understood. */
+Value Get(const Value& node, FieldId field);
+
+Value GetField(const Value& node, const Field& field);
+
+std::string GetString(const Value& node, FieldId field);
+
+/*! The value of an integer constant, as a number or as an IntImm. */
+std::optional<int64_t> ConstantOf(const Value& expr);
+
+/*! A dtype, either given as such or as a primitive type. */
+std::string DtypeOf(const Value& dtype_or_type);
+
+/*!
+ * Visits nodes in program order, parents first, on a stack of its own: a body may be as deep as
+ * the host itself can build. The visitor decides with PushChildren whether to go on below a node.
+ */
+class Walker {
+ public:
+  explicit Walker(Value root);
+  /*! The next node; false at the end. */
+  bool Next(Value* node);
+  /*! Visits this node, or the elements of this array, next. */
+  void Push(const Value& node);
+  void PushChildren(const Value& node);
+
+ private:
+  std::vector<Value> stack_;
+};
+
+}  // namespace tt::ir

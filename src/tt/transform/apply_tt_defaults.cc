@@ -1,0 +1,89 @@
+// ApplyTTDefaults: complete the inputs of every kernel.
+//
+//   def gemm(A: T.Buffer(...), ...):                    def gemm(A: T.Buffer(...), ...):
+//       bx = T.launch_thread("blockIdx.x", 8)     -->       T.func_attr({"tt_device": "wormhole_n150",
+//       ...                                                     "tt_cores": [[0, 0, 7, 7]], ...})
+//                                                           bx = T.launch_thread("blockIdx.x", 8)
+//                                                           ...
+//
+// An explicit argument wins over an attribute of the function, and that over the default, key by
+// key. Results of earlier inference are dropped where an input changes.
+//
+// Requires: nothing.
+// Ensures:  every input key is present and valid on every kernel; other functions are untouched.
+// Rejects:  values that do not exist, cores outside the device, launch grids that FindGrid rejects.
+#include "transform/apply_tt_defaults.h"
+
+#include <string>
+#include <vector>
+
+#include "ir/launch.h"
+#include "transform/attributes.h"
+#include "transform/infer_tt_schedule.h"
+#include "transform/infer_tt_shard.h"
+#include "transform/pass.h"
+
+namespace tt::transform {
+namespace {
+
+using ir::Value;
+
+Value WholeWorkerGrid(const device::Device& device) {
+  const CoreRange all = device.AllWorkers();
+  return ir::MakeArray(std::vector<Value>{ir::MakeArray({all.x0, all.y0, all.x1, all.y1})});
+}
+
+/*! What the user said: an argument, else an attribute; none where neither is there. */
+Value Chosen(const Value& attrs, const Value& overrides, const char* key) {
+  Value value = ir::MapGet(overrides, key);
+  return value.is_none() ? ir::MapGet(attrs, key) : value;
+}
+
+ir::Entries Complete(const Value& attrs, const Value& overrides) {
+  ir::Entries inputs;
+  const auto add = [&](const char* key, const Value& otherwise) {
+    Value value = Chosen(attrs, overrides, key);
+    if (value.is_none()) value = otherwise;
+    if (!value.is_none()) inputs.emplace_back(key, value);
+  };
+  add(input::kDevice, device::kDefaultDevice);
+  const device::Device& device = Inputs(ir::MakeMap(inputs)).Device();
+  add(input::kCores, WholeWorkerGrid(device));
+  add(input::kCoreOrder, "row_major");
+  add(input::kSchedulePolicy, "contiguous");
+  add(input::kScheduleOrder, "row_major");
+  add(input::kLayoutType, "dram_interleaved");
+  add(input::kTileHeight, device::kDefaultTile.height);
+  add(input::kTileWidth, device::kDefaultTile.width);
+  add(input::kDataFormat, Value());
+  return inputs;
+}
+
+void Validate(const ir::Entries& entries) {
+  const Inputs inputs(ir::MakeMap(entries));
+  inputs.Cores();
+  inputs.CoreOrder();
+  inputs.CheckSchedule();
+  inputs.CheckLayout();
+  inputs.Tile();
+  inputs.Float16Format();
+}
+
+Value Apply(const Value& func, const Value& overrides) {
+  if (!ir::FindGrid(func)) return func;
+  const ir::Entries inputs = Complete(AttributesOf(func), overrides);
+  Validate(inputs);
+  Value out = WithAttributes(func, inputs);
+  if (out.object() == func.object()) return out;
+  return WithoutAttributes(WithoutAttributes(out, ScheduleKeys()), ShardKeys());
+}
+
+}  // namespace
+
+Value ApplyTTDefaults(Value overrides) {
+  return MakePass("tt.ApplyTTDefaults", [overrides = std::move(overrides)](const Value& func) {
+    return Apply(func, overrides);
+  });
+}
+
+}  // namespace tt::transform

@@ -1,0 +1,172 @@
+#include "transform/attributes.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/error.h"
+#include "device/data_format.h"
+#include "ir/node.h"
+#include "plan/schedule.h"
+#include "plan/tensor_layout.h"
+
+namespace tt::transform {
+
+using ir::Value;
+
+namespace {
+
+[[noreturn]] void ThrowMistyped(const char* key, const char* expected) {
+  throw Error(ErrorKind::kOption, std::string("attribute ") + key + " is not " + expected);
+}
+
+/*! Calls; what is refused there is refused with the key in front of it. */
+template <typename Call>
+decltype(auto) Naming(const char* key, Call call) {
+  try {
+    return call();
+  } catch (const Error& error) {
+    throw Error(error.kind(), std::string("attribute ") + key + ": " + error.what());
+  }
+}
+
+CoreRange ReadRange(const Value& rectangle) {
+  std::vector<int64_t> corners;
+  for (const TVMFFIAny& corner : ir::Elements(rectangle)) {
+    const auto value = ir::ConstantOf(Value::CopyOf(corner));
+    if (value) corners.push_back(*value);
+  }
+  if (corners.size() != 4 || ir::Elements(rectangle).size() != 4) {
+    ThrowMistyped(input::kCores, "a list of rectangles [x0, y0, x1, y1] of integers");
+  }
+  return {corners[0], corners[1], corners[2], corners[3]};
+}
+
+/*! A function argument by r-value reference, which the callee takes over. */
+class Moved {
+ public:
+  explicit Moved(Value value) : object_(std::move(value).Release().v_obj) {}
+  Moved(const Moved&) = delete;
+  ~Moved() {
+    if (object_ != nullptr) TVMFFIObjectDecRef(object_);
+  }
+  TVMFFIAny Argument() {
+    TVMFFIAny any{};
+    any.type_index = kTVMFFIObjectRValueRef;
+    any.v_ptr = &object_;
+    return any;
+  }
+
+ private:
+  TVMFFIObject* object_;
+};
+
+bool Equal(const Value& a, const Value& b) {
+  static constinit const ir::GlobalFunction equal{"ffi.StructuralEqual"};
+  if (a.type_index() != b.type_index()) return false;
+  if (a.is_object() && a.object() == b.object()) return true;
+  const Value no(false);
+  return *equal({a.raw(), b.raw(), no.raw(), no.raw()}).AsInt() != 0;
+}
+
+}  // namespace
+
+Inputs Inputs::Of(const Value& func) { return Inputs(AttributesOf(func)); }
+
+Value Inputs::Required(const char* key) const {
+  Value value = ir::MapGet(attrs_, key);
+  if (value.is_none()) {
+    throw Error(ErrorKind::kMissingInput, std::string("attribute ") + key + " is missing");
+  }
+  return value;
+}
+
+std::string Inputs::String(const char* key) const {
+  const auto text = Required(key).AsString();
+  if (!text) ThrowMistyped(key, "a string");
+  return *text;
+}
+
+int64_t Inputs::Int(const char* key) const {
+  const auto number = ir::ConstantOf(Required(key));
+  if (!number) ThrowMistyped(key, "an integer");
+  return *number;
+}
+
+const device::Device& Inputs::Device() const {
+  const std::string name = String(input::kDevice);
+  return Naming(input::kDevice, [&]() -> const device::Device& { return device::FindDevice(name); });
+}
+
+plan::CoreSet Inputs::Cores() const {
+  const Value rectangles = Required(input::kCores);
+  if (rectangles.type_index() != kTVMFFIArray) ThrowMistyped(input::kCores, "a list of rectangles");
+  std::vector<CoreRange> ranges;
+  for (const TVMFFIAny& rectangle : ir::Elements(rectangles)) {
+    ranges.push_back(ReadRange(Value::CopyOf(rectangle)));
+  }
+  const device::Device& device = Device();
+  return Naming(input::kCores, [&] {
+    plan::CoreSet cores(std::move(ranges));
+    cores.CheckOn(device);
+    return cores;
+  });
+}
+
+plan::CoreOrder Inputs::CoreOrder() const {
+  const std::string name = String(input::kCoreOrder);
+  return Naming(input::kCoreOrder, [&] { return plan::ParseCoreOrder(name); });
+}
+
+device::TileShape Inputs::Tile() const {
+  const device::TileShape tile = {Int(input::kTileHeight), Int(input::kTileWidth)};
+  Naming(input::kTileHeight, [&] { device::CheckTileShape(tile); });
+  return tile;
+}
+
+std::string Inputs::Float16Format() const {
+  if (ir::MapGet(attrs_, input::kDataFormat).is_none()) return "Float16";
+  const std::string format = String(input::kDataFormat);
+  Naming(input::kDataFormat, [&] { device::CheckFloat16Format(format); });
+  return format;
+}
+
+void Inputs::CheckSchedule() const {
+  const std::string policy = String(input::kSchedulePolicy);
+  const std::string order = String(input::kScheduleOrder);
+  Naming(input::kSchedulePolicy, [&] { plan::CheckPolicy(policy); });
+  Naming(input::kScheduleOrder, [&] { plan::CheckTileOrder(order); });
+}
+
+void Inputs::CheckLayout() const {
+  const std::string type = String(input::kLayoutType);
+  Naming(input::kLayoutType, [&] { plan::CheckLayoutType(type); });
+}
+
+Value AttributesOf(const Value& func) {
+  return ir::TryGet(ir::TryGet(func, ir::FieldId::kAttrs), ir::FieldId::kDict);
+}
+
+Value WithAttributes(const Value& func, const ir::Entries& attributes) {
+  static constinit const ir::GlobalFunction with_attrs{"ir.BaseFuncWithAttrs"};
+  const Value present = AttributesOf(func);
+  const bool unchanged = std::ranges::all_of(attributes, [&](const auto& entry) {
+    return Equal(ir::MapGet(present, entry.first), entry.second);
+  });
+  if (unchanged) return func;
+  Moved moved(func);
+  return with_attrs({moved.Argument(), ir::MakeMap(attributes).raw()});
+}
+
+Value WithoutAttributes(const Value& func, const std::vector<std::string>& keys) {
+  static constinit const ir::GlobalFunction without_attr{"ir.BaseFuncWithoutAttr"};
+  Value out = func;
+  for (const std::string& key : keys) {
+    if (ir::MapGet(AttributesOf(out), key).is_none()) continue;
+    Moved moved(std::move(out));
+    const Value name(key);
+    out = without_attr({moved.Argument(), name.raw()});
+  }
+  return out;
+}
+
+}  // namespace tt::transform

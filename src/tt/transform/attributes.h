@@ -1,0 +1,60 @@
+// The attributes that the passes read and write.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "device/device.h"
+#include "device/tile_shape.h"
+#include "ir/ffi.h"
+#include "plan/work_split.h"
+
+namespace tt::transform {
+
+/*! What the user decides. Every other tt_* key is a result of a pass. */
+namespace input {
+constexpr const char* kDevice = "tt_device";
+constexpr const char* kCores = "tt_cores";
+constexpr const char* kCoreOrder = "tt_core_order";
+constexpr const char* kSchedulePolicy = "tt_schedule_policy";
+constexpr const char* kScheduleOrder = "tt_schedule_order";
+constexpr const char* kLayoutType = "tt_layout_type";
+constexpr const char* kTileHeight = "tt_tile_height";
+constexpr const char* kTileWidth = "tt_tile_width";
+constexpr const char* kDataFormat = "tt_data_format";
+}  // namespace input
+
+/*! The inputs of one function. What is missing, mistyped or unknown is refused by its key. */
+class Inputs {
+ public:
+  explicit Inputs(ir::Value attrs) : attrs_(std::move(attrs)) {}
+  static Inputs Of(const ir::Value& func);
+
+  const device::Device& Device() const;
+  plan::CoreSet Cores() const;  // all of them on the device
+  plan::CoreOrder CoreOrder() const;
+  device::TileShape Tile() const;
+  std::string Float16Format() const;
+
+  /*! Refuses a policy, order or layout that does not exist. */
+  void CheckSchedule() const;
+  void CheckLayout() const;
+
+ private:
+  ir::Value Required(const char* key) const;
+  std::string String(const char* key) const;
+  int64_t Int(const char* key) const;
+
+  ir::Value attrs_;
+};
+
+/*! The attributes of a function as a map. */
+ir::Value AttributesOf(const ir::Value& func);
+
+/*! The function with these attributes set; the same object where it has them already. */
+ir::Value WithAttributes(const ir::Value& func, const ir::Entries& attributes);
+
+/*! The function without these attributes, where it has any of them. */
+ir::Value WithoutAttributes(const ir::Value& func, const std::vector<std::string>& keys);
+
+}  // namespace tt::transform

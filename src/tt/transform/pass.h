@@ -1,0 +1,19 @@
+// Building the host's own pass objects from functions on PrimFuncs.
+#pragma once
+
+#include <functional>
+
+#include "ir/ffi.h"
+
+namespace tt::transform {
+
+/*! PrimFunc in, PrimFunc out; the same object where nothing changes. */
+using FunctionTransform = std::function<ir::Value(const ir::Value& func)>;
+
+/*!
+ * A pass of the host's, for Sequential, PassContext and instruments alike. What the layers below
+ * refuse becomes a refusal that names the function.
+ */
+ir::Value MakePass(const char* name, FunctionTransform transform);
+
+}  // namespace tt::transform

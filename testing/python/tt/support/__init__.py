@@ -1,0 +1,1 @@
+"""What the tests share: kernels to try the passes on, and the truth about each."""

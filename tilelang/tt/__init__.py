@@ -1,0 +1,37 @@
+"""The Tenstorrent extension for TVM and TileLang.
+
+Decides which Tensix core runs which part of a kernel's launch grid and how every tensor is tiled,
+padded and placed in DRAM, and writes that into the IR::
+
+    from tilelang.tt import apply_tt_defaults, infer_default_tt_schedule, infer_default_tt_shard
+    mod = infer_default_tt_shard(infer_default_tt_schedule(apply_tt_defaults(mod)))
+"""
+
+import contextlib
+
+from . import _library, errors, transform
+from ._version import __version__
+from .metadata import BufferAttrs, RuntimeArg, ScheduleAttrs, buffer_attrs, schedule_attrs
+from .passes import infer_default_tt_schedule, infer_default_tt_shard
+from .target import Device, apply_tt_defaults, devices
+
+__all__ = [
+    "BufferAttrs",
+    "Device",
+    "RuntimeArg",
+    "ScheduleAttrs",
+    "__version__",
+    "apply_tt_defaults",
+    "buffer_attrs",
+    "devices",
+    "errors",
+    "infer_default_tt_schedule",
+    "infer_default_tt_shard",
+    "schedule_attrs",
+    "transform",
+]
+
+# The passes are in the host's registry from here on; a host that cannot take them is told of by the
+# first call that needs one.
+with contextlib.suppress(errors.HostError):
+    _library.load()

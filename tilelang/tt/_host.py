@@ -1,0 +1,106 @@
+"""Finding the TVM that runs the passes: TileLang's own or apache-tvm."""
+
+import functools
+import importlib
+import re
+import sys
+import warnings
+from dataclasses import dataclass
+from importlib import metadata
+
+from . import _library
+from .errors import HostError, HostWarning
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host and the tvm-ffi beside it, by distribution name and version."""
+
+    name: str
+    version: str
+    ffi_version: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} with apache-tvm-ffi {self.ffi_version}"
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A host that the tests run on, and the tvm-ffi releases that work with it, both ends included."""
+
+    name: str
+    version: str
+    ffi_min: tuple[int, ...]
+    ffi_max: tuple[int, ...]
+    ffi_pin: str
+
+    def __str__(self) -> str:
+        return f"{self.name}=={self.version} apache-tvm-ffi=={self.ffi_pin}"
+
+
+# Each found by installing the pair and running the tests.
+_TRIED = (
+    _Tried("apache-tvm", "0.25.0.post1", (0, 1, 12), (0, 1, 12), "0.1.12"),
+    _Tried("apache-tvm", "0.26.0", (0, 1, 13), (0, 1, 14), "0.1.14.post1"),
+    _Tried("apache-tvm", "0.27.0.post1", (0, 1, 14), (0, 1, 14), "0.1.14.post1"),
+    _Tried("tilelang", "0.1.15", (0, 1, 12), (0, 1, 12), "0.1.12"),
+)
+
+
+@functools.cache
+def require_host() -> Host:
+    """The host, imported and with the passes registered.
+
+    Raises:
+        HostError: there is none, or it is known not to work with the tvm-ffi beside it.
+    """
+    host = _installed()
+    _check_pair(host)
+    try:
+        importlib.import_module("tvm.tirx")
+    except (ImportError, OSError, AttributeError, RuntimeError) as error:
+        raise HostError(f"found {host}, but it cannot be imported: {error}\n{_supported()}") from error
+    _library.load()
+    if not any(tried.name == host.name and tried.version == host.version for tried in _TRIED):
+        warnings.warn(f"tilelang.tt has not been tried with {host}. {_supported()}", HostWarning, stacklevel=3)
+    return host
+
+
+def _installed() -> Host:
+    # With TileLang its own package has run before this one; without it `tilelang` is a namespace.
+    name = "tilelang" if getattr(sys.modules["tilelang"], "__file__", None) else "apache-tvm"
+    version, ffi_version = _version(name), _version("apache-tvm-ffi")
+    if version is None or ffi_version is None:
+        found = ", ".join(f"{n} {v or 'is not installed'}" for n, v in [(name, version), ("apache-tvm-ffi", ffi_version)])
+        raise HostError(f"no TVM to run the passes in: {found}.\n{_supported()}")
+    return Host(name, version, ffi_version)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of the release: (0, 27, 0) of "0.27.0.post1"."""
+    match = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(part) for part in match.group().split(".")) if match else ()
+
+
+def _check_pair(host: Host) -> None:
+    """Refuse a pair of versions that is known to crash or not to load, before it does."""
+    for tried in _TRIED:
+        if tried.name != host.name or _release(tried.version) != _release(host.version):
+            continue
+        if not tried.ffi_min <= _release(host.ffi_version)[:3] <= tried.ffi_max:
+            raise HostError(
+                f"{host} is a pair of versions that does not work; mend it with\n"
+                f"    python -m pip install {tried}"
+            )
+
+
+def _supported() -> str:
+    lines = "\n".join(f"    python -m pip install {tried}" for tried in _TRIED)
+    return f"Supported are, each as one line:\n{lines}"

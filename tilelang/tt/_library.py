@@ -1,0 +1,49 @@
+"""Loading the passes' shared library and tying its errors and warnings to Python."""
+
+import ctypes
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+
+from . import errors
+
+_handle: ctypes.CDLL | None = None
+
+
+def load() -> None:
+    """Register the passes with tvm-ffi; a second call does nothing.
+
+    Raises:
+        HostError: tvm-ffi is missing, or this library does not load beside it.
+    """
+    global _handle
+    if _handle is not None:
+        return
+    try:
+        import tvm_ffi
+    except ImportError as error:
+        raise errors.HostError(f"apache-tvm-ffi cannot be imported: {error}") from error
+    for error_class in vars(errors).values():
+        if isinstance(error_class, type) and issubclass(error_class, errors.TTError):
+            tvm_ffi.register_error(f"tilelang.tt.{error_class.__name__}", error_class)
+    tvm_ffi.register_global_func("tilelang.tt.warn", _warn, override=True)
+    try:
+        _handle = ctypes.CDLL(str(_path()))
+    except OSError as error:
+        raise errors.HostError(
+            f"the passes of tilelang.tt do not load beside apache-tvm-ffi {tvm_ffi.__version__}: {error}"
+        ) from error
+
+
+def _path() -> Path:
+    # Beside _native, wherever an editable install has put it; __file__ may lie elsewhere.
+    spec = importlib.util.find_spec("tilelang.tt._native")
+    if spec is None or spec.origin is None:
+        raise errors.HostError("tilelang.tt is not installed: its native modules are missing; pip install it")
+    suffix = ".dylib" if sys.platform == "darwin" else ".so"
+    return Path(spec.origin).with_name(f"libtilelang_tt_passes{suffix}")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, errors.FormatWarning, stacklevel=2)

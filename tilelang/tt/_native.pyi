@@ -1,0 +1,23 @@
+"""The decisions of tilelang.tt as functions on numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_Rectangle = list[int]
+
+def split_work(
+    cores: Sequence[Sequence[int]], units: int, order: str
+) -> tuple[int, list[_Rectangle], list[_Rectangle], list[_Rectangle], int, int]:
+    """ttnn's ``split_work_to_cores``: number of cores, all cores, two groups, units per core of each."""
+
+def tiles_per_core(cores: Sequence[Sequence[int]], num_tiles: int, order: str) -> npt.NDArray[np.int64]:
+    """``[start, count]`` of every core, shape ``(cores, 2)``."""
+
+def lay_out_tiled(shape: Sequence[int], dtype: str, tile: Sequence[int], device: str) -> dict[str, Any]:
+    """Tiles, padding and pages of one tensor; sizes in bytes."""
+
+def devices() -> list[dict[str, Any]]:
+    """The fields of every known device."""

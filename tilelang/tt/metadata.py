@@ -1,0 +1,163 @@
+"""Typed views of the attributes that the passes write.
+
+They hold plain Python numbers, strings, lists and dictionaries, copied from the IR.
+"""
+
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+from .errors import ArgumentError, BufferLookupError, MissingInputError
+
+if TYPE_CHECKING:
+    from tvm.ir import Var
+    from tvm.tirx import PrimFunc
+
+
+class RuntimeArg(TypedDict, total=False):
+    """One argument that a kernel receives at run time.
+
+    Attributes:
+        name: ``start_id``, ``count``, ``grid_x``, ``grid_y`` or ``kt_tiles``.
+        dtype: ``uint32``; ``uint64`` for tile numbers of grids beyond 2^32 tiles.
+        scope: ``per_core`` or ``common``.
+        source: ``schedule``; for ``kt_tiles`` ``none`` where nothing is reduced, else ``unresolved``.
+        value: What is known of a common argument; absent where nothing is.
+    """
+
+    name: str
+    dtype: str
+    scope: str
+    source: str
+    value: int
+
+
+class ScheduleAttrs(TypedDict):
+    """The results of ``infer_default_tt_schedule``.
+
+    Attributes:
+        tt_grid_x: Extent of the launch grid on x, in work tiles; ``tt_grid_y`` and ``tt_grid_z`` alike.
+        tt_num_tiles: Work tiles in the grid.
+        tt_core_grid: The device's worker grid ``[x, y]``, in cores.
+        tt_num_cores: Cores that may be used.
+        tt_num_active_cores: Cores that have work.
+        tt_tiles_per_core: ``[start, count]`` of each core by linear id; ``[0, 0]`` for an idle core.
+        tt_core_ranges: The active cores as inclusive rectangles ``[x0, y0, x1, y1]``.
+        tt_runtime_args_schema: The kernel's runtime arguments, in order.
+    """
+
+    tt_grid_x: int
+    tt_grid_y: int
+    tt_grid_z: int
+    tt_num_tiles: int
+    tt_core_grid: list[int]
+    tt_num_cores: int
+    tt_num_active_cores: int
+    tt_tiles_per_core: list[list[int]]
+    tt_core_ranges: list[list[int]]
+    tt_runtime_args_schema: list[RuntimeArg]
+
+
+class BufferAttrs(TypedDict, total=False):
+    """How one tensor parameter lies in DRAM: an entry of ``tt_buffers``.
+
+    Attributes:
+        name: As the user wrote it.
+        param_index: Position among all parameters.
+        dtype: Of an element, in the kernel.
+        shape: Extents in elements.
+        tt_access: ``read``, ``write``, ``read_write`` or ``none``: what the kernel does to it.
+        tt_layout: ``dram_interleaved``.
+        tt_page_layout: ``tile``: one page is one tile.
+        tt_tile_shape: ``[height, width]`` in elements.
+        tt_num_tiles_height: Tiles of one matrix; ``tt_num_tiles_width`` alike.
+        tt_num_matrices: The product of all dimensions but the last two.
+        tt_needs_padding: Whether a matrix is no whole number of tiles.
+        tt_padded_shape: Extents in elements; only where padding is needed.
+        tt_data_format: How elements are stored, as tt-metal names it.
+        tt_page_size: Bytes of one page.
+        tt_aligned_page_size: Bytes from one page of a bank to the next.
+        tt_num_pages: Pages of the whole tensor.
+        tt_accessor_ct_args: The compile-time words of tt-metal's TensorAccessorArgs.
+    """
+
+    name: str
+    param_index: int
+    dtype: str
+    shape: list[int]
+    tt_access: str
+    tt_layout: str
+    tt_page_layout: str
+    tt_tile_shape: list[int]
+    tt_num_tiles_height: int
+    tt_num_tiles_width: int
+    tt_num_matrices: int
+    tt_needs_padding: bool
+    tt_padded_shape: list[int]
+    tt_data_format: str
+    tt_page_size: int
+    tt_aligned_page_size: int
+    tt_num_pages: int
+    tt_accessor_ct_args: list[int]
+
+
+def schedule_attrs(func: "PrimFunc") -> ScheduleAttrs:
+    """The schedule of a kernel.
+
+    Raises:
+        MissingInputError: ``infer_default_tt_schedule`` has not been run on it.
+    """
+    values = {key: _attribute(func, key, "infer_default_tt_schedule") for key in ScheduleAttrs.__annotations__}
+    return cast(ScheduleAttrs, values)
+
+
+def buffer_attrs(func: "PrimFunc", buffer: "str | int | Var") -> BufferAttrs:
+    """How one tensor parameter of a kernel lies in DRAM.
+
+    Args:
+        func: A kernel after ``infer_default_tt_shard``.
+        buffer: The tensor's name, its position among all parameters, or the parameter itself.
+
+    Raises:
+        BufferLookupError: No tensor parameter is meant, or two of that name.
+        MissingInputError: ``infer_default_tt_shard`` has not been run on the kernel.
+    """
+    entries: list[BufferAttrs] = _attribute(func, "tt_buffers", "infer_default_tt_shard")
+    if isinstance(buffer, str):
+        found = [entry for entry in entries if entry["name"] == buffer]
+    else:
+        index = _parameter_index(func, buffer)
+        found = [entry for entry in entries if entry["param_index"] == index]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(f"{entry['name']} (parameter {entry['param_index']})" for entry in entries) or "none"
+    if found:
+        raise BufferLookupError(f"{len(found)} tensors are named {buffer}; give an index instead. Tensors: {known}")
+    raise BufferLookupError(f"no tensor parameter {buffer}; tensors: {known}")
+
+
+def _parameter_index(func: "PrimFunc", buffer: Any) -> int:
+    if isinstance(buffer, bool):
+        raise ArgumentError("found bool; expected a tensor's name, its index, or the parameter itself")
+    if isinstance(buffer, int):
+        return buffer
+    for index, param in enumerate(func.params):
+        if buffer.__class__ is param.__class__ and buffer.same_as(param):
+            return index
+        mapped = getattr(func, "buffer_map", {}).get(param)
+        if mapped is not None and mapped.same_as(buffer):
+            return index
+    raise BufferLookupError(f"{buffer} is not a parameter of the function")
+
+
+def _attribute(func: "PrimFunc", key: str, pass_name: str) -> Any:
+    attrs = getattr(func, "attrs", None)
+    if attrs is None or key not in attrs:
+        raise MissingInputError(f"the function has no attribute {key}; run tilelang.tt.{pass_name} first")
+    return _to_python(attrs[key])
+
+
+def _to_python(value: Any) -> Any:
+    if isinstance(value, (bool, int, str)):
+        return value
+    if hasattr(value, "items"):
+        return {str(key): _to_python(item) for key, item in value.items()}
+    return [_to_python(item) for item in value]

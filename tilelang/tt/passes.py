@@ -1,0 +1,92 @@
+"""The passes as functions: a module or a function in, the same kind out."""
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import _host, transform
+from .errors import ArgumentError, NoKernelError
+
+if TYPE_CHECKING:
+    from tvm.ir import IRModule
+    from tvm.tirx import PrimFunc
+
+    ModuleOrFunc = TypeVar("ModuleOrFunc", IRModule, PrimFunc)
+else:
+    ModuleOrFunc = TypeVar("ModuleOrFunc")
+
+# A module's name for a function that is given alone.
+_ALONE = "main"
+
+
+def infer_default_tt_schedule(mod: "ModuleOrFunc") -> "ModuleOrFunc":
+    """Decide which core runs which part of every kernel's launch grid.
+
+    Args:
+        mod: An IRModule or a PrimFunc with the inputs of :func:`tilelang.tt.apply_tt_defaults`. It is
+            not changed.
+
+    Returns:
+        The same kind of object. Every kernel has the schedule attributes; see
+        :class:`tilelang.tt.ScheduleAttrs` for their meaning and units.
+
+    Raises:
+        ArgumentError: ``mod`` is neither an IRModule nor a PrimFunc.
+        NoKernelError: No function in it has a launch grid.
+        MissingInputError: :func:`tilelang.tt.apply_tt_defaults` has not been run.
+        GridError: A launch grid is symbolic, empty or contradictory.
+        MultipleLaunchesError: A function launches twice.
+        OptionError: An input has a value that does not exist.
+    """
+    return run_on_kernels(transform.InferDefaultTTSchedule(), mod, "tt_num_tiles")
+
+
+def infer_default_tt_shard(mod: "ModuleOrFunc") -> "ModuleOrFunc":
+    """Decide how every tensor parameter of every kernel is tiled, padded and placed in DRAM.
+
+    Args:
+        mod: An IRModule or a PrimFunc with the inputs of :func:`tilelang.tt.apply_tt_defaults`. It is
+            not changed.
+
+    Returns:
+        The same kind of object. Every kernel has ``tt_buffers``; read it with
+        :func:`tilelang.tt.buffer_attrs`.
+
+    Raises:
+        ArgumentError: ``mod`` is neither an IRModule nor a PrimFunc.
+        NoKernelError: No function in it has a launch grid.
+        MissingInputError: :func:`tilelang.tt.apply_tt_defaults` has not been run.
+        DtypeError: A tensor has a dtype without a Tenstorrent format.
+        ShapeError: A tensor is symbolic, empty, not compact, or a raw pointer.
+        OptionError: An input has a value that does not exist.
+    """
+    return run_on_kernels(transform.InferDefaultTTShard(), mod, "tt_buffers")
+
+
+def run_on_kernels(pass_: Any, mod: "ModuleOrFunc", result_key: str) -> "ModuleOrFunc":
+    """Run a pass that gives every kernel an attribute ``result_key``; refuse what holds no kernel."""
+    _host.require_host()
+    from tvm.ir import IRModule
+    from tvm.tirx import PrimFunc
+
+    if isinstance(mod, PrimFunc):
+        return run_on_kernels(pass_, IRModule({_ALONE: mod}), result_key)[_ALONE]
+    if not isinstance(mod, IRModule):
+        raise ArgumentError(f"found {type(mod).__name__}; expected an IRModule or a PrimFunc")
+    out = pass_(mod)
+    if not any(_has_attribute(func, result_key) for func in out.functions.values()):
+        raise NoKernelError(_describe_no_kernel(mod))
+    return out
+
+
+def _has_attribute(func: Any, key: str) -> bool:
+    attrs = getattr(func, "attrs", None)
+    return attrs is not None and key in attrs
+
+
+def _describe_no_kernel(mod: Any) -> str:
+    names = ", ".join(f"`{var.name_hint}` ({type(func).__name__})" for var, func in mod.functions.items())
+    return (
+        f"no function has a launch grid; found {names or 'an empty module'}\n"
+        "looked for: T.Kernel, T.launch_thread, loops bound to blockIdx.*, T.cta_id, and the attributes "
+        "tl_grid_x, tl_grid_y, tl_grid_z\n"
+        "help: launch the kernel on a grid, or run this pass before the grid is lowered to plain loops"
+    )

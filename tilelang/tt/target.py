@@ -1,0 +1,91 @@
+"""Devices, and the inputs that the inference passes start from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import _native, transform
+from .passes import run_on_kernels
+
+if TYPE_CHECKING:
+    from .passes import ModuleOrFunc
+
+
+@dataclass(frozen=True)
+class Device:
+    """A Tenstorrent chip as kernels see it. The sources of the numbers stand in ``src/tt/device/``.
+
+    Attributes:
+        name: What ``apply_tt_defaults(mod, device=...)`` takes.
+        arch: The chip's architecture.
+        worker_grid: Tensix cores that kernels may use, ``(columns, rows)``.
+        dram_banks: DRAM banks as the allocator sees them.
+        dram_alignment: Bytes; pages of DRAM tensors start at multiples of it.
+    """
+
+    name: str
+    arch: str
+    worker_grid: tuple[int, int]
+    dram_banks: int
+    dram_alignment: int
+
+
+def devices() -> list[Device]:
+    """All devices that are known, the default first."""
+    return [Device(**fields) for fields in _native.devices()]
+
+
+def apply_tt_defaults(
+    mod: "ModuleOrFunc",
+    *,
+    device: str | None = None,
+    cores: Sequence[Sequence[int]] | None = None,
+    core_order: str | None = None,
+    schedule_policy: str | None = None,
+    schedule_order: str | None = None,
+    layout_type: str | None = None,
+    tile_height: int | None = None,
+    tile_width: int | None = None,
+    data_format: str | None = None,
+) -> "ModuleOrFunc":
+    """Complete the inputs of every kernel: what the user set stays, the rest gets its default.
+
+    Each argument becomes the attribute ``tt_<argument>`` and wins over one that is there already.
+    Where an input changes, the results of earlier inference are dropped.
+
+    Args:
+        mod: An IRModule or a PrimFunc. It is not changed.
+        device: A name from :func:`devices`; default ``"wormhole_n150"``.
+        cores: The cores to use, as inclusive rectangles ``[x0, y0, x1, y1]`` in the order in which
+            they are numbered; default the device's whole worker grid.
+        core_order: How the cores of a rectangle are numbered, ``"row_major"`` (default) or
+            ``"column_major"``.
+        schedule_policy: ``"contiguous"``: each core runs consecutive work tiles.
+        schedule_order: ``"row_major"``: x varies fastest from one work tile to the next.
+        layout_type: ``"dram_interleaved"``: page i of a tensor lies in bank i modulo the banks.
+        tile_height: Rows of a hardware tile, in elements; default 32.
+        tile_width: Columns of a hardware tile, in elements; default 32.
+        data_format: How float16 tensors are stored, ``"Float16"`` (default) or ``"Float16_b"``.
+
+    Returns:
+        The same kind of object as ``mod``.
+
+    Raises:
+        ArgumentError: ``mod`` is neither an IRModule nor a PrimFunc.
+        NoKernelError: No function in it has a launch grid.
+        OptionError: An input has a value that does not exist; :class:`DeviceError` and
+            :class:`TileShapeError` are kinds of it.
+        GridError: A launch grid is symbolic, empty or contradictory.
+    """
+    pass_ = transform.ApplyTTDefaults(
+        device=device,
+        cores=cores,
+        core_order=core_order,
+        schedule_policy=schedule_policy,
+        schedule_order=schedule_order,
+        layout_type=layout_type,
+        tile_height=tile_height,
+        tile_width=tile_width,
+        data_format=data_format,
+    )
+    return run_on_kernels(pass_, mod, "tt_device")

@@ -1,0 +1,36 @@
+"""The passes as objects of the host's pass infrastructure.
+
+They are ordinary passes: ``tvm.ir.transform.Sequential``, ``PassContext`` with its instruments, and
+IR dumps work on them. They leave functions without a launch grid as they are.
+"""
+
+from typing import Any
+
+from . import _host
+
+
+def ApplyTTDefaults(**inputs: Any) -> Any:
+    """The pass ``tt.ApplyTTDefaults``: complete the inputs of every kernel.
+
+    Args:
+        **inputs: The keyword arguments of :func:`tilelang.tt.apply_tt_defaults`.
+    """
+    overrides = {f"tt_{name}": value for name, value in inputs.items() if value is not None}
+    return _make("tilelang.tt.transform.ApplyTTDefaults", overrides)
+
+
+def InferDefaultTTSchedule() -> Any:
+    """The pass ``tt.InferDefaultTTSchedule``: which core runs which part of the launch grid."""
+    return _make("tir.transform.InferDefaultTTSchedule")
+
+
+def InferDefaultTTShard() -> Any:
+    """The pass ``tt.InferDefaultTTShard``: how every tensor of a kernel lies in DRAM."""
+    return _make("tir.transform.InferDefaultTTShard")
+
+
+def _make(name: str, *arguments: Any) -> Any:
+    _host.require_host()
+    import tvm_ffi
+
+    return tvm_ffi.get_global_func(name)(*arguments)
