@@ -71,7 +71,9 @@ def _installed() -> Host:
     name = "tilelang" if getattr(sys.modules["tilelang"], "__file__", None) else "apache-tvm"
     version, ffi_version = _version(name), _version("apache-tvm-ffi")
     if version is None or ffi_version is None:
-        found = ", ".join(f"{n} {v or 'is not installed'}" for n, v in [(name, version), ("apache-tvm-ffi", ffi_version)])
+        found = ", ".join(
+            f"{n} {v or 'is not installed'}" for n, v in [(name, version), ("apache-tvm-ffi", ffi_version)]
+        )
         raise HostError(f"no TVM to run the passes in: {found}.\n{_supported()}")
     return Host(name, version, ffi_version)
 
@@ -96,8 +98,7 @@ def _check_pair(host: Host) -> None:
             continue
         if not tried.ffi_min <= _release(host.ffi_version)[:3] <= tried.ffi_max:
             raise HostError(
-                f"{host} is a pair of versions that does not work; mend it with\n"
-                f"    python -m pip install {tried}"
+                f"{host} is a pair of versions that does not work; mend it with\n    python -m pip install {tried}"
             )
 
 

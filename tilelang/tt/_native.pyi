@@ -11,7 +11,7 @@ _Rectangle = list[int]
 def split_work(
     cores: Sequence[Sequence[int]], units: int, order: str
 ) -> tuple[int, list[_Rectangle], list[_Rectangle], list[_Rectangle], int, int]:
-    """ttnn's ``split_work_to_cores``: number of cores, all cores, two groups, units per core of each."""
+    """What ttnn's ``split_work_to_cores`` gives: number of cores, all cores, two groups, units per core of each."""
 
 def tiles_per_core(cores: Sequence[Sequence[int]], num_tiles: int, order: str) -> npt.NDArray[np.int64]:
     """``[start, count]`` of every core, shape ``(cores, 2)``."""

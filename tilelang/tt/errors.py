@@ -27,7 +27,7 @@ class MultipleLaunchesError(GridError):
 
 
 class OpaqueKernelError(TTError, ValueError):
-    """A kernel whose body is foreign source text."""
+    """A kernel whose body is foreign source text, or that uses memory of unknown origin."""
 
 
 class MissingInputError(TTError, ValueError):

@@ -66,8 +66,8 @@ py::dict LayOutTiled(const std::vector<int64_t>& shape, const std::string& dtype
                      std::array<int64_t, 2> tile, const std::string& device_name) {
   const device::TileShape tile_shape = {tile[0], tile[1]};
   device::CheckTileShape(tile_shape);
-  const plan::TensorLayout layout = plan::LayOutTiled(
-      shape, device::FormatOf(dtype, "Float16"), tile_shape, device::FindDevice(device_name));
+  const plan::TensorLayout layout = plan::LayOutTiled(shape, device::FormatOf(dtype, "Float16"),
+                                                      tile_shape, device::FindDevice(device_name));
   py::dict out;
   out["data_format"] = std::string(layout.format->name);
   out["num_matrices"] = layout.num_matrices;
@@ -114,7 +114,8 @@ PYBIND11_MODULE(_native, module) {
     }
   });
   module.def("split_work", &SplitWork, py::arg("cores"), py::arg("units"), py::arg("order"));
-  module.def("tiles_per_core", &TilesPerCore, py::arg("cores"), py::arg("num_tiles"), py::arg("order"));
+  module.def("tiles_per_core", &TilesPerCore, py::arg("cores"), py::arg("num_tiles"),
+             py::arg("order"));
   module.def("lay_out_tiled", &LayOutTiled, py::arg("shape"), py::arg("dtype"), py::arg("tile"),
              py::arg("device"));
   module.def("devices", &Devices);

@@ -14,7 +14,7 @@ enum class ErrorKind {
   kNoKernel,          // a module without a launch grid
   kGrid,              // a launch grid that is not a static, positive, consistent one
   kMultipleLaunches,  // more than one launch in a function
-  kOpaqueKernel,      // a kernel whose body is foreign source text
+  kOpaqueKernel,      // a kernel whose body or memory cannot be seen
   kMissingInput,      // an input attribute that has not been set
   kOption,            // an input attribute with a value that does not exist
   kDevice,            // a device, or cores, that do not exist

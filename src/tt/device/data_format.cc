@@ -56,8 +56,9 @@ const DataFormat& FormatOf(std::string_view dtype, std::string_view float16_form
 
 void CheckFloat16Format(std::string_view name) {
   if (name == "Float16" || name == "Float16_b") return;
-  throw Error(ErrorKind::kOption, "unknown data format \"" + std::string(name) +
-                                      "\" for float16 tensors; expected one of: Float16, Float16_b");
+  throw Error(ErrorKind::kOption,
+              "unknown data format \"" + std::string(name) +
+                  "\" for float16 tensors; expected one of: Float16, Float16_b");
 }
 
 }  // namespace tt::device

@@ -11,9 +11,10 @@ namespace tt::device {
 namespace {
 
 // Sources, all of tt-metal as shipped in the ttnn 0.81.1 wheel:
-//   worker grid     tt_metal/core_descriptors/wormhole_b0_80_arch.yaml, n150 with fast dispatch: one
-//                   of 10 rows is harvested, the last remaining one dispatches. Read back from a mock
-//                   device with compute_with_storage_grid_size().
+//   worker grid     tt_metal/core_descriptors/wormhole_b0_80_arch.yaml, n150 with fast dispatch:
+//   one
+//                   of 10 rows is harvested, the last remaining one dispatches. Read back from a
+//                   mock device with compute_with_storage_grid_size().
 //   DRAM banks      tt_metal/soc_descriptors/wormhole_b0_80_arch.yaml: 6 channels of two banks.
 //   DRAM alignment  tt_metal/hw/inc/internal/tt-1xx/wormhole/noc/noc_parameters.h, NoC DRAM reads.
 constexpr std::array<Device, 1> kDevices = {{
@@ -34,8 +35,8 @@ const Device& FindDevice(std::string_view name) {
   }
   std::vector<std::string_view> known;
   for (const Device& device : kDevices) known.push_back(device.name);
-  throw Error(ErrorKind::kDevice, "unknown device \"" + std::string(name) + "\"; expected one of: " +
-                                      Join(known));
+  throw Error(ErrorKind::kDevice,
+              "unknown device \"" + std::string(name) + "\"; expected one of: " + Join(known));
 }
 
 }  // namespace tt::device

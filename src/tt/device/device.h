@@ -11,9 +11,9 @@ namespace tt::device {
 struct Device {
   std::string_view name;
   std::string_view arch;
-  CoreCoord worker_grid;    // Tensix cores that kernels may use, columns by rows
-  int64_t dram_banks;       // as the allocator sees them
-  int64_t dram_alignment;   // bytes; every page of a DRAM tensor starts at a multiple of it
+  CoreCoord worker_grid;   // Tensix cores that kernels may use, columns by rows
+  int64_t dram_banks;      // as the allocator sees them
+  int64_t dram_alignment;  // bytes; every page of a DRAM tensor starts at a multiple of it
 
   CoreRange AllWorkers() const { return {0, 0, worker_grid.x - 1, worker_grid.y - 1}; }
 };

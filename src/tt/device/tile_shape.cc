@@ -11,8 +11,18 @@ namespace {
 
 // Source: the shapes that ttnn.Tile of ttnn 0.81.1 accepts; every other one it refuses.
 constexpr std::array<TileShape, 12> kTileShapes = {{
-    {32, 32}, {16, 32}, {32, 16}, {16, 16}, {8, 32}, {4, 32},
-    {2, 32}, {1, 32}, {8, 16}, {4, 16}, {2, 16}, {1, 16},
+    {32, 32},
+    {16, 32},
+    {32, 16},
+    {16, 16},
+    {8, 32},
+    {4, 32},
+    {2, 32},
+    {1, 32},
+    {8, 16},
+    {4, 16},
+    {2, 16},
+    {1, 16},
 }};
 
 std::string ToString(TileShape tile) {

@@ -1,6 +1,7 @@
 // The tiles that the hardware can compute on.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 
 namespace tt::device {
@@ -8,7 +9,7 @@ namespace tt::device {
 struct TileShape {
   int64_t height;
   int64_t width;
-  friend bool operator==(const TileShape&, const TileShape&) = default;
+  friend auto operator<=>(const TileShape&, const TileShape&) = default;
 };
 
 constexpr TileShape kDefaultTile = {32, 32};

@@ -2,31 +2,18 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_map>
 
 #include "ir/node.h"
 
 namespace tt::ir {
 namespace {
 
-// TileLang's operations that move or fill data and never accumulate; of all others it is not known.
-constexpr std::array<std::string_view, 6> kPlainTileOps = {
-    "tl.tileop.copy",   "tl.tileop.fill", "tl.tileop.transpose",
-    "tl.tileop.im2col", "tl.region",      "tl.launch_thread_idx",
-};
-
-// Calls that hand out a pointer or leave the language: whoever gets it may accumulate.
-constexpr std::array<std::string_view, 4> kOpaqueCalls = {"tirx.address_of", "tirx.buffer_data",
-                                                          "tirx.call_", "tirx.tvm_"};
-
-// Tile operations whose destination mask says "write" although they read it first.
-constexpr std::array<std::string_view, 2> kUpdatingOps = {"tl.tileop.atomic",
-                                                          "tl.tileop.finalize_reducer"};
-
 // Positions of buffer, mask and first extent in the calls that describe a range of memory.
-constexpr size_t kRegionMask = 1;       // tl.region(load, mask, extent...)
-constexpr size_t kAccessPtrMask = 2;    // tl.access_ptr(load, extent, mask)
-constexpr size_t kTvmAccessPtrMask = 4; // tirx.tvm_access_ptr(type, data, offset, extent, mask)
+constexpr size_t kRegionMask = 1;        // tl.region(load, mask, extent...)
+constexpr size_t kAccessPtrMask = 2;     // tl.access_ptr(load, extent, mask)
+constexpr size_t kTvmAccessPtrMask = 4;  // tirx.tvm_access_ptr(type, data, offset, extent, mask)
+
+constexpr int64_t kOwnedByKernel = -1;
 
 Value BufferOf(const Value& node) {
   Value buffer = TryGet(node, FieldId::kBuffer);
@@ -40,11 +27,11 @@ Access MaskOf(const Value& mask) {
 class AccessReader {
  public:
   explicit AccessReader(const std::vector<Parameter>& parameters) {
-    result_ = {std::vector<Access>(parameters.size(), kNone), false};
+    result_.parameters.resize(parameters.size(), kNone);
     for (const Parameter& parameter : parameters) {
       if (parameter.memory.is_none()) continue;
-      owners_[parameter.memory.object()] = parameter.index;
-      owners_[parameter.var.object()] = parameter.index;
+      owners_.emplace_back(parameter.memory.object(), parameter.index);
+      owners_.emplace_back(parameter.var.object(), parameter.index);
     }
   }
 
@@ -54,44 +41,42 @@ class AccessReader {
     return std::move(result_);
   }
 
+  bool FindReduction(const Value& body) {
+    Walker walker(body);
+    for (Value node; !may_reduce_ && walker.Next(&node);) Visit(node, &walker);
+    return may_reduce_;
+  }
+
  private:
   void Visit(const Value& node, Walker* walker) {
     switch (KindOf(node)) {
       case NodeKind::kBufferLoad:
-        Touch(MemoryOf(BufferOf(node)), kRead);
+        TouchBuffer(BufferOf(node), kRead);
         return walker->PushChildren(node);
-      case NodeKind::kBufferStore:
-        VisitStore(node);
-        return walker->PushChildren(node);
+      case NodeKind::kBufferStore: VisitStore(node); return walker->PushChildren(node);
       case NodeKind::kBufferRegion:  // outside of what is known to read or to write it
-        Touch(MemoryOf(BufferOf(node)), kReadWrite);
+        TouchBuffer(BufferOf(node), kReadWrite);
         return walker->PushChildren(node);
       case NodeKind::kVar:  // a pointer, or whatever else is no parameter's memory
-        return Touch(node, kReadWrite);
-      case NodeKind::kCall:
-        return VisitCall(node, walker);
-      case NodeKind::kTilePrimitive:
-        result_.may_reduce = true;
-        return walker->PushChildren(node);
-      case NodeKind::kBind:
-        return VisitBind(node, walker);
+        return TouchPointer(node);
+      case NodeKind::kCall: return VisitCall(node, walker);
+      case NodeKind::kTilePrimitive: return VisitTilePrimitive(node, walker);
+      case NodeKind::kBind: return VisitBind(node, walker);
       case NodeKind::kDeclBuffer:
         if (const Value data = TryGet(node, FieldId::kData); !data.is_none()) {
           Alias(Get(node, FieldId::kBuffer), data);
         }
         return;
-      case NodeKind::kSBlock:
-        VisitBlock(node);
-        return walker->PushChildren(node);
-      default:
-        return walker->PushChildren(node);
+      case NodeKind::kAllocBuffer: return Allocate(Get(node, FieldId::kBuffer));
+      case NodeKind::kSBlock: VisitBlock(node); return walker->PushChildren(node);
+      default: return walker->PushChildren(node);
     }
   }
 
   void VisitStore(const Value& store) {
-    const Value memory = MemoryOf(BufferOf(store));
-    Touch(memory, kWrite);
-    if (!result_.may_reduce) result_.may_reduce = Loads(Get(store, FieldId::kValue), memory);
+    const Value buffer = BufferOf(store);
+    TouchBuffer(buffer, kWrite);
+    if (!may_reduce_) may_reduce_ = Loads(Get(store, FieldId::kValue), MemoryOf(buffer));
   }
 
   /*! Whether an expression loads from this memory. */
@@ -110,22 +95,38 @@ class AccessReader {
     const std::string name = GetString(op, FieldId::kName);
     const Value args = Get(call, FieldId::kArgs);
     const auto elements = Elements(args);
-    NoteReduction(name);
+    may_reduce_ |= MayAccumulate(name);
     if (name == "tl.region") return VisitRange(args, kRegionMask, walker);
     if (name == "tl.access_ptr") return VisitRange(args, kAccessPtrMask, walker);
     if (name == "tirx.tvm_access_ptr") return VisitTvmAccessPtr(args, walker);
     if (name == "tirx.address_of") return VisitAddress(args, walker);
-    if (std::ranges::any_of(kUpdatingOps, [&](auto op) { return name.starts_with(op); })) {
+    if (UpdatesDestination(name)) {
       for (const TVMFFIAny& arg : elements) TouchUpdated(Value::CopyOf(arg));
     }
     walker->Push(args);
+  }
+
+  void VisitTilePrimitive(const Value& call, Walker* walker) {
+    const Value args = Get(call, FieldId::kArgs);
+    const auto elements = Elements(args);
+    const TilePrimitive primitive(GetString(Get(call, FieldId::kOp), FieldId::kName), elements);
+    may_reduce_ |= primitive.accumulates();
+    for (size_t i = elements.size(); i-- > 0;) {
+      const Value arg = Value::CopyOf(elements[i]);
+      if (KindOf(arg) == NodeKind::kBufferRegion) {
+        TouchBuffer(BufferOf(arg), primitive.AccessOf(i));
+        walker->PushChildren(arg);
+      } else {
+        walker->Push(arg);
+      }
+    }
   }
 
   /*! A range that starts at a load: the load itself reads nothing, its indices may. */
   void VisitRange(const Value& args, size_t mask, Walker* walker) {
     const auto elements = Elements(args);
     const Value start = Value::CopyOf(elements[0]);
-    Touch(MemoryOf(BufferOf(start)), MaskOf(Value::CopyOf(elements[mask])));
+    TouchBuffer(BufferOf(start), MaskOf(Value::CopyOf(elements[mask])));
     walker->PushChildren(start);
     for (size_t i = 1; i < elements.size(); ++i) walker->Push(Value::CopyOf(elements[i]));
   }
@@ -140,7 +141,7 @@ class AccessReader {
 
   void VisitAddress(const Value& args, Walker* walker) {
     const Value place = Value::CopyOf(Elements(args)[0]);
-    if (KindOf(place) == NodeKind::kBufferLoad) Touch(MemoryOf(BufferOf(place)), kReadWrite);
+    if (KindOf(place) == NodeKind::kBufferLoad) TouchBuffer(BufferOf(place), kReadWrite);
     walker->PushChildren(place);
   }
 
@@ -150,7 +151,7 @@ class AccessReader {
     const Value args = Get(arg, FieldId::kArgs);
     const auto elements = Elements(args);
     if (MaskOf(Value::CopyOf(elements[kRegionMask])) & kWrite) {
-      Touch(MemoryOf(BufferOf(Value::CopyOf(elements[0]))), kReadWrite);
+      TouchBuffer(BufferOf(Value::CopyOf(elements[0])), kReadWrite);
     }
   }
 
@@ -168,8 +169,10 @@ class AccessReader {
     for (const TVMFFIAny& iter_var : Elements(iter_vars)) {
       constexpr int64_t kCommReduce = 2;  // IterVarType of every TVM
       const auto type = Get(Value::CopyOf(iter_var), FieldId::kIterType).AsInt();
-      result_.may_reduce |= type == kCommReduce;
+      may_reduce_ |= type == kCommReduce;
     }
+    const Value alloc_buffers = Get(block, FieldId::kAllocBuffers);
+    for (const TVMFFIAny& buffer : Elements(alloc_buffers)) Allocate(Value::CopyOf(buffer));
     const Value match_buffers = Get(block, FieldId::kMatchBuffers);
     for (const TVMFFIAny& match : Elements(match_buffers)) {
       const Value region = Value::CopyOf(match);
@@ -177,43 +180,60 @@ class AccessReader {
     }
   }
 
-  /*! Whether `expr` points into a parameter's memory; from then on so does `name`. */
+  /*! Whether `expr` points into memory that is known; from then on so does `name`. */
   bool Alias(const Value& name, const Value& expr) {
     const auto owner = OwnerOf(expr);
-    if (owner) owners_[name.object()] = *owner;
+    if (owner) owners_.emplace_back(name.object(), *owner);
     return owner.has_value();
   }
 
-  /*! The parameter whose memory an expression points into. */
+  /*! The parameter, or kOwnedByKernel, whose memory this variable stands for. */
+  std::optional<int64_t> Find(const Value& memory) const {
+    for (const auto& [var, owner] : owners_) {
+      if (var == memory.object()) return owner;
+    }
+    return std::nullopt;
+  }
+
+  /*! The same for an expression that points into memory. */
   std::optional<int64_t> OwnerOf(const Value& expr) const {
     Walker walker(expr);
     for (Value node; walker.Next(&node);) {
       const bool load = KindOf(node) == NodeKind::kBufferLoad;
       const Value memory = MemoryOf(load ? BufferOf(node) : node);
-      if (const auto found = owners_.find(memory.object()); found != owners_.end()) return found->second;
+      if (const auto owner = Find(memory)) return owner;
       walker.PushChildren(node);
     }
     return std::nullopt;
   }
 
-  void NoteReduction(const std::string& name) {
-    const auto starts = [&](std::string_view prefix) { return name.starts_with(prefix); };
-    const bool plain = std::ranges::find(kPlainTileOps, name) != kPlainTileOps.end();
-    result_.may_reduce |= (starts("tl.") && !plain) || std::ranges::any_of(kOpaqueCalls, starts);
+  /*! An access through a buffer; memory that nobody has declared is on the chip, or foreign. */
+  void TouchBuffer(const Value& buffer, Access access) {
+    const Value memory = MemoryOf(buffer);
+    if (const auto owner = Find(memory)) return Touch(*owner, access);
+    owners_.emplace_back(memory.object(), kOwnedByKernel);
+    if (ScopeOf(buffer) == "global") result_.foreign.push_back(buffer);
   }
 
-  void Touch(const Value& memory, Access access) {
-    const auto found = owners_.find(memory.object());
-    if (found != owners_.end()) Touch(found->second, access);
+  /*! A pointer that escapes. */
+  void TouchPointer(const Value& var) {
+    if (const auto owner = Find(var)) Touch(*owner, kReadWrite);
   }
 
-  void Touch(int64_t parameter, Access access) {
-    Access& known = result_.parameters[parameter];
+  void Touch(int64_t owner, Access access) {
+    if (owner == kOwnedByKernel) return;
+    Access& known = result_.parameters[owner];
     known = static_cast<Access>(known | access);
   }
 
-  std::unordered_map<const TVMFFIObject*, int64_t> owners_;
+  void Allocate(const Value& buffer) {
+    owners_.emplace_back(MemoryOf(buffer).object(), kOwnedByKernel);
+  }
+
+  // Whose memory a variable stands for. Kernels have few buffers: a search beats a hash.
+  std::vector<std::pair<const TVMFFIObject*, int64_t>> owners_;
   KernelAccess result_;
+  bool may_reduce_ = false;
 };
 
 }  // namespace
@@ -225,6 +245,10 @@ const char* ToString(Access access) {
 
 KernelAccess AccessOf(const Value& func, const std::vector<Parameter>& parameters) {
   return AccessReader(parameters).Read(Get(func, FieldId::kBody));
+}
+
+bool MayReduce(const Value& func) {
+  return AccessReader(/*parameters=*/{}).FindReduction(Get(func, FieldId::kBody));
 }
 
 }  // namespace tt::ir

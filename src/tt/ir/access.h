@@ -5,18 +5,16 @@
 
 #include "ir/ffi.h"
 #include "ir/parameters.h"
+#include "ir/tile_ops.h"
 
 namespace tt::ir {
-
-/*! The bits of TVM's own access masks. */
-enum Access : int { kNone = 0, kRead = 1, kWrite = 2, kReadWrite = 3 };
 
 /*! "none", "read", "write" or "read_write". */
 const char* ToString(Access access);
 
 struct KernelAccess {
   std::vector<Access> parameters;  // in parameter order; kNone for scalars
-  bool may_reduce;  // false only where no value is provably ever accumulated
+  std::vector<Value> foreign;  // buffers in DRAM that no parameter owns and no statement allocates
 };
 
 /*!
@@ -25,5 +23,8 @@ struct KernelAccess {
  * written.
  */
 KernelAccess AccessOf(const Value& func, const std::vector<Parameter>& parameters);
+
+/*! False only where no value is provably ever accumulated. */
+bool MayReduce(const Value& func);
 
 }  // namespace tt::ir

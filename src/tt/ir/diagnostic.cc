@@ -92,7 +92,8 @@ std::string Excerpt(const Value& func, const Value& underlined) {
   if (!IsShallow(func)) return "    (the function is nested too deeply to be printed)\n";
   std::string out;
   try {
-    for (const std::string& line : SelectLines(PrintScript(func, underlined))) out += "    " + line + "\n";
+    for (const std::string& line : SelectLines(PrintScript(func, underlined)))
+      out += "    " + line + "\n";
   } catch (const HostException&) {
     // What the host cannot print must not hide what is wrong.
     return "    (the host cannot print this function)\n";

@@ -13,7 +13,8 @@ TVMFFIByteArray Bytes(std::string_view text) { return {text.data(), text.size()}
 /*! What follows the header of an object that the C ABI describes. */
 template <typename Cell>
 const Cell* CellOf(const TVMFFIObject* object) {
-  return reinterpret_cast<const Cell*>(reinterpret_cast<const char*>(object) + sizeof(TVMFFIObject));
+  return reinterpret_cast<const Cell*>(reinterpret_cast<const char*>(object) +
+                                       sizeof(TVMFFIObject));
 }
 
 [[noreturn]] void ThrowRaised() {
@@ -95,6 +96,15 @@ std::optional<std::string> Value::AsString() const {
 std::optional<DLDataType> Value::AsDataType() const {
   if (any_.type_index != kTVMFFIDataType) return std::nullopt;
   return any_.v_dtype;
+}
+
+Interned::operator const Value&() const {
+  if (const Value* known = value_.load(std::memory_order_acquire)) return *known;
+  const auto* made = new Value(text_);
+  const Value* first = nullptr;
+  if (value_.compare_exchange_strong(first, made, std::memory_order_acq_rel)) return *made;
+  delete made;
+  return *first;
 }
 
 std::span<const TVMFFIAny> Elements(const Value& array) {

@@ -6,6 +6,7 @@
 
 #include <tvm/ffi/c_api.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -31,7 +32,7 @@ class Value {
     any_.type_index = kTVMFFIBool;
     any_.v_int64 = flag;
   }
-  Value(std::string_view text);  // NOLINT
+  Value(std::string_view text);                                      // NOLINT
   Value(const std::string& text) : Value(std::string_view(text)) {}  // NOLINT
   Value(const char* text) : Value(std::string_view(text)) {}         // NOLINT
 
@@ -56,6 +57,12 @@ class Value {
     value.Retain();
     return value;
   }
+  static Value CopyOf(TVMFFIObject* object) {
+    TVMFFIAny any{};
+    any.type_index = object->type_index;
+    any.v_obj = object;
+    return CopyOf(any);
+  }
   /*! A reference of its own to an argument, which may be a view or an r-value reference. */
   static Value FromArgument(const TVMFFIAny& argument);
 
@@ -78,6 +85,21 @@ class Value {
   }
 
   TVMFFIAny any_;
+};
+
+/*!
+ * A string that is made once, at its first use, and then shared: attributes are written by the
+ * thousand. Never freed, as the host may be gone when the process exits.
+ */
+class Interned {
+ public:
+  explicit constexpr Interned(const char* text) : text_(text) {}
+  operator const Value&() const;  // NOLINT: it is that value
+  const char* text() const { return text_; }
+
+ private:
+  const char* text_;
+  mutable std::atomic<const Value*> value_ = nullptr;
 };
 
 /*! An exception that the host raised; it passes through us as it is. */

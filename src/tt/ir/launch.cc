@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/checked.h"
 #include "ir/diagnostic.h"
 #include "ir/node.h"
 
@@ -11,6 +12,13 @@ namespace {
 
 constexpr std::string_view kRootBlock = "tilelang_root";
 constexpr std::array<const char*, 3> kAxisNames = {"x", "y", "z"};
+
+// The keys of one source of extents, by axis.
+using AxisKeys = std::array<Interned, 3>;
+constinit const AxisKeys kBlockTags{Interned{"blockIdx.x"}, Interned{"blockIdx.y"},
+                                    Interned{"blockIdx.z"}};
+constinit const AxisKeys kGridKeys{Interned{"tl_grid_x"}, Interned{"tl_grid_y"},
+                                   Interned{"tl_grid_z"}};
 
 // TIRx scopes, by the number that ScopeIdDef keeps. Source: class ScopeBinding of TVM 0.25 to 0.27.
 enum ScopeBinding : int64_t { kKernelCluster = 0, kKernelCta = 1, kClusterCta = 2 };
@@ -22,8 +30,8 @@ struct Tag {
 };
 
 Tag ReadTag(std::string_view tag) {
-  for (size_t axis = 0; axis < kAxisNames.size(); ++axis) {
-    if (tag == std::string("blockIdx.") + kAxisNames[axis]) return {true, axis};
+  for (size_t axis = 0; axis < kBlockTags.size(); ++axis) {
+    if (tag == kBlockTags[axis].text()) return {true, axis};
   }
   const bool inner = tag.starts_with("threadIdx.") || tag.starts_with("vthread") ||
                      tag.starts_with("clusterCtaIdx.");
@@ -78,16 +86,19 @@ std::vector<Value> SerialNest(const Value& loop) {
 /*! Reads the launch of one function and collects whatever is wrong with it. */
 class LaunchReader {
  public:
-  explicit LaunchReader(const Value& func) : func_(func), attrs_(TryGet(Get(func, FieldId::kAttrs), FieldId::kDict)) {}
+  explicit LaunchReader(const Value& func)
+      : func_(func), attrs_(TryGet(Get(func, FieldId::kAttrs), FieldId::kDict)) {}
 
   std::optional<plan::Grid> Read() {
     Walker outside(Get(func_, FieldId::kBody));
     for (Value stmt; outside.Next(&stmt);) {
-      if (!ReadLaunch(stmt)) outside.PushChildren(stmt);
+      if (!ReadLaunch(stmt)) outside.PushStatements(stmt);
     }
     if (roots_.size() > 1) ReportSeveralLaunches();
     const bool in_body = !roots_.empty();
-    const bool in_attributes = ReadGridAttributes() | ReadThreadExtentAttribute();
+    static constinit const Interned thread_extent{"thread_extent"};
+    const bool in_attributes = ReadAttributes(attrs_, kGridKeys) |
+                               ReadAttributes(MapGet(attrs_, thread_extent), kBlockTags);
     if (!diagnostics_.empty()) Refuse(func_, diagnostics_);
     if (!in_body && !in_attributes) return std::nullopt;
     return plan::Grid{Extent(0), Extent(1), Extent(2)};
@@ -134,7 +145,7 @@ class LaunchReader {
       return;
     }
     for (size_t axis = 0; axis < loops.size(); ++axis) {
-      SetAxis(axis, Get(loops[axis], FieldId::kExtent), "loop " + std::to_string(axis), loops[axis]);
+      SetAxis(axis, Get(loops[axis], FieldId::kExtent), "loop", loops[axis]);
     }
   }
 
@@ -148,7 +159,7 @@ class LaunchReader {
         if (++root_blocks == 2) roots_.push_back(stmt);
         CheckNotForeign(stmt);
       }
-      inside.PushChildren(stmt);
+      inside.PushStatements(stmt);
     }
     ReadScopes();
   }
@@ -161,87 +172,104 @@ class LaunchReader {
     if (tag.axis) SetAxis(*tag.axis, BoundExtent(stmt), name, stmt);
     if (tag.known) return;
     Report(ErrorKind::kGrid,
-           "thread tag \"" + name + "\" is not understood; expected blockIdx.*, threadIdx.*, "
-           "clusterCtaIdx.* or vthread*",
+           "thread tag \"" + name +
+               "\" is not understood; expected blockIdx.*, threadIdx.*, "
+               "clusterCtaIdx.* or vthread*",
            "launch the kernel over block indices only", stmt, stmt);
   }
 
-  /*! The CTAs of the kernel, given as such or as clusters times CTAs per cluster (all on x). */
   void ReadScopes() {
-    int64_t product = 1;
-    bool clustered = false;
+    bool ctas_given = false;
+    Value clusters, ctas_per_cluster, cluster_stmt;
     for (const Value& stmt : scopes_) {
       const Value scope = Get(stmt, FieldId::kDef);
-      const int64_t binding = Get(scope, FieldId::kScope).AsInt().value_or(-1);
       const Value extents = Get(scope, FieldId::kExtents);
-      const auto elements = Elements(extents);
-      if (binding == kKernelCta && !extents.is_none()) {
-        for (size_t axis = 0; axis < elements.size() && axis < kAxisNames.size(); ++axis) {
-          SetAxis(axis, Value::CopyOf(elements[axis]), "cta_id", stmt);
-        }
-        cta_given_ = true;
+      if (extents.is_none()) continue;  // they follow from the other scopes
+      const auto binding = Get(scope, FieldId::kScope).AsInt();
+      if (binding == kKernelCta) {
+        ctas_given = true;
+        ReadCtas(extents, stmt);
+      } else if (binding == kKernelCluster) {
+        clusters = extents;
+        cluster_stmt = stmt;
+      } else if (binding == kClusterCta) {
+        ctas_per_cluster = extents;
       }
-      if (binding != kKernelCluster && binding != kClusterCta) continue;
-      clustered |= binding == kKernelCluster;
-      for (const TVMFFIAny& element : elements) product *= ConstantOf(Value::CopyOf(element)).value_or(0);
     }
-    if (clustered && !cta_given_) SetAxis(0, Value(product), "cluster_id", scopes_.front());
+    if (!ctas_given && !clusters.is_none()) ReadClusters(clusters, ctas_per_cluster, cluster_stmt);
   }
 
-  void SetAxis(size_t axis, const Value& expr, const std::string& origin, const Value& stmt) {
-    const std::string what = std::string("grid extent ") + kAxisNames[axis] + " (" + origin + ")";
+  void ReadCtas(const Value& extents, const Value& stmt) {
+    const auto elements = Elements(extents);
+    if (elements.size() > kAxisNames.size()) {
+      return Report(
+          ErrorKind::kGrid,
+          "cta_id has " + std::to_string(elements.size()) + " extents; expected at most 3",
+          "launch on x, y and z", stmt, stmt);
+    }
+    for (size_t axis = 0; axis < elements.size(); ++axis) {
+      SetAxis(axis, Value::CopyOf(elements[axis]), "cta_id", stmt);
+    }
+  }
+
+  /*! Hosts put clusters times CTAs on x; what several axes of clusters mean there, nobody says. */
+  void ReadClusters(const Value& clusters, const Value& ctas_per_cluster, const Value& stmt) {
+    if (Elements(clusters).size() != 1 || ctas_per_cluster.is_none()) {
+      return Report(ErrorKind::kGrid, "cluster_id alone does not say the launch grid",
+                    "give the grid with T.cta_id([...])", stmt, stmt);
+    }
+    int64_t ctas = 1;
+    for (const Value& extents : {clusters, ctas_per_cluster}) {
+      for (const TVMFFIAny& element : Elements(extents)) {
+        const Value extent = Value::CopyOf(element);
+        const auto constant = ConstantOf(extent);
+        if (!constant) return SetAxis(0, extent, "cluster_id", stmt);
+        ctas = CheckedMul(ctas, *constant);
+      }
+    }
+    SetAxis(0, ctas, "cluster_id", stmt);
+  }
+
+  void SetAxis(size_t axis, const Value& expr, std::string_view origin, const Value& stmt) {
     const std::optional<int64_t> extent = ConstantOf(expr);
+    Axis& known = axes_[axis];
+    const auto report = [&](const std::string& problem, const char* help) {
+      Report(ErrorKind::kGrid, Describe(axis, origin) + problem, help, stmt, expr);
+    };
     if (!extent) {
-      Report(ErrorKind::kGrid, what + " is not an integer constant",
-             "give the kernel static shapes and an integer extent", stmt, expr);
+      report(" is not an integer constant", "give the kernel static shapes and an integer extent");
     } else if (*extent < 1) {
-      Report(ErrorKind::kGrid, what + " is " + std::to_string(*extent) + "; expected at least 1",
-             "launch at least one work tile on every axis", stmt, expr);
-    } else if (axes_[axis].extent && *axes_[axis].extent != *extent) {
-      Report(ErrorKind::kGrid,
-             what + " is " + std::to_string(*extent) + ", but " + axes_[axis].origin + " says " +
-                 std::to_string(*axes_[axis].extent),
-             "let both say the same, or remove one of them", stmt, expr);
-    } else {
-      axes_[axis] = {extent, origin};
+      report(" is " + std::to_string(*extent) + "; expected at least 1",
+             "launch at least one work tile on every axis");
+    } else if (known.extent && *known.extent != *extent) {
+      report(" is " + std::to_string(*extent) + ", but " + known.origin + " says " +
+                 std::to_string(*known.extent),
+             "let both say the same, or remove one of them");
+    } else if (!known.extent) {
+      known = {extent, std::string(origin)};
     }
   }
 
-  /*! Every axis that a source leaves out has extent 1 there. */
-  void SetAxes(const std::array<Value, 3>& extents, const std::array<std::string, 3>& origins) {
-    for (size_t axis = 0; axis < 3; ++axis) {
-      const bool given = !extents[axis].is_none();
-      if (!given && (roots_.empty() || Extent(axis) == 1)) continue;
-      SetAxis(axis, given ? extents[axis] : Value(int64_t{1}),
-              origins[axis] + (given ? "" : ", left out"), Value());
-    }
+  static std::string Describe(size_t axis, std::string_view origin) {
+    return std::string("grid extent ") + kAxisNames[axis] + " (" + std::string(origin) + ")";
   }
 
-  bool ReadGridAttributes() {
+  /*! Reads extents from a map. One that the map leaves out while it has others is 1. */
+  bool ReadAttributes(const Value& map, const AxisKeys& keys) {
+    if (map.type_index() != kTVMFFIMap) return false;
     std::array<Value, 3> extents;
-    std::array<std::string, 3> origins;
+    for (size_t axis = 0; axis < 3; ++axis) extents[axis] = MapGet(map, keys[axis]);
+    if (std::ranges::all_of(extents, &Value::is_none)) return false;
     for (size_t axis = 0; axis < 3; ++axis) {
-      origins[axis] = std::string("tl_grid_") + kAxisNames[axis];
-      extents[axis] = MapGet(attrs_, origins[axis]);
+      if (!extents[axis].is_none()) {
+        SetAxis(axis, extents[axis], std::string("attribute ") + keys[axis].text(), Value());
+      } else if (Extent(axis) != 1) {
+        Report(ErrorKind::kGrid,
+               Describe(axis, axes_[axis].origin) + " is " + std::to_string(Extent(axis)) +
+                   ", but attribute " + keys[axis].text() + " is left out, which means 1",
+               "let both say the same, or remove the attributes", Value(), Value());
+      }
     }
-    if (extents[0].is_none() && extents[1].is_none() && extents[2].is_none()) return false;
-    SetAxes(extents, origins);
-    return true;
-  }
-
-  /*! What TileLang notes on a device function: a map from thread tags to extents. */
-  bool ReadThreadExtentAttribute() {
-    const Value tags = MapGet(attrs_, "thread_extent");
-    if (tags.type_index() != kTVMFFIMap) return false;
-    std::array<Value, 3> extents;
-    std::array<std::string, 3> origins;
-    for (size_t axis = 0; axis < 3; ++axis) {
-      const std::string tag = std::string("blockIdx.") + kAxisNames[axis];
-      origins[axis] = "attribute thread_extent[\"" + tag + "\"]";
-      extents[axis] = MapGet(tags, tag);
-    }
-    if (extents[0].is_none() && extents[1].is_none() && extents[2].is_none()) return false;
-    SetAxes(extents, origins);
     return true;
   }
 
@@ -265,7 +293,6 @@ class LaunchReader {
   const Value attrs_;
   std::vector<Value> roots_;
   std::vector<Value> scopes_;
-  bool cta_given_ = false;
   std::array<Axis, 3> axes_;
   std::vector<Diagnostic> diagnostics_;
 };

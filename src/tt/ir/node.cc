@@ -1,9 +1,8 @@
 #include "ir/node.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
-#include <mutex>
-#include <unordered_map>
 
 #include "core/error.h"
 
@@ -53,24 +52,53 @@ constexpr FieldName kFieldNames[] = {
     {"source_name", FieldId::kSourceName},
     {"span", FieldId::kSpan},
     {"spans", FieldId::kSpans},
+    {"storage_scope", FieldId::kStorageScope},
     {"strides", FieldId::kStrides},
     {"thread_binding", FieldId::kThreadBinding},
     {"thread_tag", FieldId::kThreadTag},
     {"ty", FieldId::kTy},
+    {"type_annotation", FieldId::kTypeAnnotation},
     {"value", FieldId::kValue},
     {"var", FieldId::kVar},
 };
 
-// Fields that describe a node, define names, or say which memory is meant; what a kernel executes is
-// in all others.
+// Fields that describe a node, define names, or say which memory is meant; what a kernel executes
+// is in all others.
 constexpr std::string_view kNotExecuted[] = {
-    "alloc_buffers", "annotations", "attrs",  "buffer",   "buffer_map",     "config",
-    "def",           "dispatch",    "dom",    "dtype",    "iter_vars",      "layout",
-    "loop_var",      "match_buffers", "node", "op",       "params",         "reads",
-    "ret_type",      "scope",       "source", "span",     "struct_info_",   "thread_binding",
-    "ty",            "ty_args",     "type_annotation",    "var",            "workspace",
+    "alloc_buffers",
+    "annotations",
+    "attrs",
+    "buffer",
+    "buffer_map",
+    "config",
+    "def",
+    "dispatch",
+    "dom",
+    "dtype",
+    "iter_vars",
+    "layout",
+    "loop_var",
+    "match_buffers",
+    "node",
+    "op",
+    "params",
+    "reads",
+    "ret_type",
+    "scope",
+    "source",
+    "span",
+    "struct_info_",
+    "thread_binding",
+    "ty",
+    "ty_args",
+    "type_annotation",
+    "var",
+    "workspace",
     "writes",
 };
+
+constexpr std::string_view kStatements[] = {"block", "body", "else_case",
+                                            "init",  "seq",  "then_case"};
 
 struct KeyKind {
   std::string_view key;
@@ -116,6 +144,11 @@ NodeKind KindOfKey(std::string_view key) {
   return found == std::end(kKinds) ? NodeKind::kOther : found->kind;
 }
 
+template <size_t N>
+bool Contains(const std::string_view (&names)[N], std::string_view name) {
+  return std::ranges::find(names, name) != std::end(names);
+}
+
 /*! Whether a field of this static type can hold an IR node or an array of them. */
 bool MayHoldNodes(int32_t static_type) {
   return static_type == kTVMFFIAny || static_type == kTVMFFIObject || static_type == kTVMFFIArray ||
@@ -126,11 +159,15 @@ void AddFields(const TVMFFITypeInfo& type, TypeInfo* out) {
   for (int32_t i = 0; i < type.num_fields; ++i) {
     const TVMFFIFieldInfo& info = type.fields[i];
     const std::string_view name = ToView(info.name);
-    const Field field{info.getter, info.offset};
+    // A field declared as an object is a reference to one: the pointer that the C ABI describes.
+    const bool is_reference =
+        info.field_static_type_index >= kTVMFFIStaticObjectBegin && info.size == sizeof(void*);
+    const Field field{info.getter, info.offset, is_reference};
     const auto* known = std::ranges::find(kFieldNames, name, &FieldName::name);
     if (known != std::end(kFieldNames)) out->known[static_cast<size_t>(known->id)] = field;
-    const bool executed = std::ranges::find(kNotExecuted, name) == std::end(kNotExecuted);
-    if (executed && MayHoldNodes(info.field_static_type_index)) out->children.push_back(field);
+    if (!MayHoldNodes(info.field_static_type_index)) continue;
+    if (!Contains(kNotExecuted, name)) out->children.push_back(field);
+    if (Contains(kStatements, name)) out->statements.push_back(field);
   }
 }
 
@@ -139,34 +176,39 @@ std::unique_ptr<const TypeInfo> ReadType(int32_t type_index) {
   auto out = std::make_unique<TypeInfo>();
   out->key = ToView(type->type_key);
   out->kind = KindOfKey(out->key);
-  for (int32_t depth = 0; depth < type->type_depth; ++depth) AddFields(*type->type_ancestors[depth], out.get());
+  for (int32_t depth = 0; depth < type->type_depth; ++depth)
+    AddFields(*type->type_ancestors[depth], out.get());
   AddFields(*type, out.get());
   return out;
 }
 
-const TypeInfo* SharedTypeInfo(int32_t type_index) {
-  // Never destroyed: threads may still run passes while the process exits.
-  static auto* mutex = new std::mutex;
-  static auto* types = new std::unordered_map<int32_t, std::unique_ptr<const TypeInfo>>;
-  const std::scoped_lock lock(*mutex);
-  auto& type = (*types)[type_index];
-  if (!type) type = ReadType(type_index);
-  return type.get();
-}
+// Type indices are small and dense; hosts have some 700.
+constexpr int32_t kMaxTypes = 1 << 14;
+std::array<std::atomic<const TypeInfo*>, kMaxTypes> types;
 
 }  // namespace
 
 const TypeInfo& TypeOf(const Value& object) {
-  thread_local std::vector<const TypeInfo*> cache;
-  const auto index = static_cast<size_t>(object.type_index());
-  if (index >= cache.size()) cache.resize(index + 1, nullptr);
-  if (cache[index] == nullptr) cache[index] = SharedTypeInfo(object.type_index());
-  return *cache[index];
+  const int32_t index = object.type_index();
+  if (index >= kMaxTypes) throw Error(ErrorKind::kHost, "the host has more types than expected");
+  auto& slot = types[index];
+  if (const TypeInfo* known = slot.load(std::memory_order_acquire)) return *known;
+  // When raced the first one stays. Never freed: threads may run passes while the process exits.
+  const TypeInfo* read = ReadType(index).release();
+  const TypeInfo* first = nullptr;
+  if (slot.compare_exchange_strong(first, read, std::memory_order_acq_rel)) return *read;
+  delete read;
+  return *first;
 }
 
 Value GetField(const Value& node, const Field& field) {
+  char* address = reinterpret_cast<char*>(node.object()) + field.offset;
+  if (field.is_reference) {
+    auto* object = *reinterpret_cast<TVMFFIObject**>(address);
+    return object == nullptr ? Value() : Value::CopyOf(object);
+  }
   TVMFFIAny value{};
-  if (field.getter(reinterpret_cast<char*>(node.object()) + field.offset, &value) != 0) {
+  if (field.getter(address, &value) != 0) {
     throw Error(ErrorKind::kHost, "a field of " + TypeOf(node).key + " cannot be read");
   }
   return Value::Adopt(value);
@@ -184,7 +226,8 @@ Value Get(const Value& node, FieldId field) {
   if (found.getter != nullptr) return GetField(node, found);
   const auto* name = std::ranges::find(kFieldNames, field, &FieldName::id);
   throw Error(ErrorKind::kHost, "this host's " + type.key + " has no field \"" +
-                                    std::string(name->name) + "\"; see the documentation for the "
+                                    std::string(name->name) +
+                                    "\"; see the documentation for the "
                                     "supported TVM versions");
 }
 
@@ -203,33 +246,27 @@ std::string DtypeOf(const Value& dtype_or_type) {
   return inner.is_none() ? "handle" : DtypeOf(inner);
 }
 
-Walker::Walker(Value root) { stack_.push_back(std::move(root)); }
+Walker::Walker(Value root) { Push(std::move(root)); }
 
 bool Walker::Next(Value* node) {
-  while (!stack_.empty()) {
-    *node = std::move(stack_.back());
-    stack_.pop_back();
-    if (node->type_index() == kTVMFFIArray) {
-      Push(*node);
-    } else if (node->type_index() >= kTVMFFIDynObjectBegin) {
-      return true;
-    }
-  }
-  return false;
+  if (stack_.empty()) return false;
+  *node = std::move(stack_.back());
+  stack_.pop_back();
+  return true;
 }
 
-void Walker::Push(const Value& node) {
+void Walker::Push(Value node) {
   if (node.type_index() == kTVMFFIArray) {
     const auto elements = Elements(node);
-    for (size_t i = elements.size(); i-- > 0;) stack_.push_back(Value::CopyOf(elements[i]));
-  } else {
-    stack_.push_back(node);
+    for (size_t i = elements.size(); i-- > 0;) Push(Value::CopyOf(elements[i]));
+    return;
   }
+  const NodeKind kind = KindOf(node);
+  if (kind != NodeKind::kLeaf && kind != NodeKind::kIntImm) stack_.push_back(std::move(node));
 }
 
-void Walker::PushChildren(const Value& node) {
-  const TypeInfo& type = TypeOf(node);
-  for (size_t i = type.children.size(); i-- > 0;) Push(GetField(node, type.children[i]));
+void Walker::PushFields(const Value& node, const std::vector<Field>& fields) {
+  for (size_t i = fields.size(); i-- > 0;) Push(GetField(node, fields[i]));
 }
 
 }  // namespace tt::ir

@@ -37,26 +37,68 @@ enum class NodeKind {
 
 /*! Every field that this package reads by name. */
 enum class FieldId {
-  kAllocBuffers, kAnnotations, kArgs, kAttrKey, kAttrs, kBlock, kBody, kBuffer, kBufferMap, kColumn,
-  kData, kDef, kDict, kDtype, kElemOffset, kExtent, kExtents, kIndices, kIterType, kIterVars, kKind,
-  kLine, kMatchBuffers, kName, kNameHint, kNode, kOp, kParams, kRegion, kScope, kSeq, kShape,
-  kSource, kSourceName, kSpan, kSpans, kStrides, kThreadBinding, kThreadTag, kTy, kValue, kVar,
+  kAllocBuffers,
+  kAnnotations,
+  kArgs,
+  kAttrKey,
+  kAttrs,
+  kBlock,
+  kBody,
+  kBuffer,
+  kBufferMap,
+  kColumn,
+  kData,
+  kDef,
+  kDict,
+  kDtype,
+  kElemOffset,
+  kExtent,
+  kExtents,
+  kIndices,
+  kIterType,
+  kIterVars,
+  kKind,
+  kLine,
+  kMatchBuffers,
+  kName,
+  kNameHint,
+  kNode,
+  kOp,
+  kParams,
+  kRegion,
+  kScope,
+  kSeq,
+  kShape,
+  kSource,
+  kSourceName,
+  kSpan,
+  kSpans,
+  kStorageScope,
+  kStrides,
+  kThreadBinding,
+  kThreadTag,
+  kTy,
+  kTypeAnnotation,
+  kValue,
+  kVar,
   kCount,
 };
 
 struct Field {
   TVMFFIFieldGetter getter = nullptr;
   int64_t offset = 0;
+  bool is_reference = false;  // one counted pointer at that offset, which needs no getter
 };
 
 struct TypeInfo {
   NodeKind kind;
   std::string key;
   std::array<Field, static_cast<size_t>(FieldId::kCount)> known;
-  std::vector<Field> children;  // the fields that hold what the node executes
+  std::vector<Field> children;    // the fields that hold what the node executes
+  std::vector<Field> statements;  // those of them that hold statements
 };
 
-/*! Looked up once per type and thread; lives as long as the process. */
+/*! Looked up once per type; lives as long as the process. */
 const TypeInfo& TypeOf(const Value& object);
 
 inline NodeKind KindOf(const Value& value) {
@@ -66,7 +108,8 @@ inline NodeKind KindOf(const Value& value) {
 /*! A field's value; none where the type has no such field. */
 Value TryGet(const Value& node, FieldId field);
 
-/*! A field's value. \throw tt::Error where the type has no such field: the host is not understood. */
+/*! A field's value. \throw tt::Error where the type has no such field: the host is not understood.
+ */
 Value Get(const Value& node, FieldId field);
 
 Value GetField(const Value& node, const Field& field);
@@ -82,6 +125,7 @@ std::string DtypeOf(const Value& dtype_or_type);
 /*!
  * Visits nodes in program order, parents first, on a stack of its own: a body may be as deep as
  * the host itself can build. The visitor decides with PushChildren whether to go on below a node.
+ * Constants and other leaves are passed over.
  */
 class Walker {
  public:
@@ -89,10 +133,14 @@ class Walker {
   /*! The next node; false at the end. */
   bool Next(Value* node);
   /*! Visits this node, or the elements of this array, next. */
-  void Push(const Value& node);
-  void PushChildren(const Value& node);
+  void Push(Value node);
+  void PushChildren(const Value& node) { PushFields(node, TypeOf(node).children); }
+  /*! Only the statements below a statement: a launch is never inside an expression. */
+  void PushStatements(const Value& node) { PushFields(node, TypeOf(node).statements); }
 
  private:
+  void PushFields(const Value& node, const std::vector<Field>& fields);
+
   std::vector<Value> stack_;
 };
 

@@ -21,12 +21,15 @@ struct Parameter {
   std::string dtype;  // of an element, or of the scalar
   Value var;
   std::optional<Buffer> buffer;  // none for a scalar or a raw pointer
-  Value memory;       // whose address stands for the memory; none for a scalar
+  Value memory;                  // whose address stands for the memory; none for a scalar
 };
 
 std::vector<Parameter> Parameters(const Value& func);
 
 /*! The variable whose identity stands for the memory of a buffer, wherever the host keeps it. */
 Value MemoryOf(const Value& buffer);
+
+/*! The storage scope of a buffer, such as "global" or "shared.dyn". */
+std::string ScopeOf(const Value& buffer);
 
 }  // namespace tt::ir

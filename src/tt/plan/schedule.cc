@@ -9,8 +9,8 @@ namespace {
 
 void CheckExtent(char axis, int64_t extent) {
   if (extent >= 1) return;
-  throw Error(ErrorKind::kGrid, std::string("grid extent ") + axis + " is " + std::to_string(extent) +
-                                    "; expected at least 1");
+  throw Error(ErrorKind::kGrid, std::string("grid extent ") + axis + " is " +
+                                    std::to_string(extent) + "; expected at least 1");
 }
 
 void CheckOnlyChoice(const char* what, std::string_view found, std::string_view only) {

@@ -19,8 +19,8 @@ using Shape = std::vector<int64_t>;
  */
 struct TensorLayout {
   const device::DataFormat* format;
-  int64_t num_matrices;       // the product of all dimensions but the last two
-  int64_t num_tiles_height;   // of one matrix
+  int64_t num_matrices;      // the product of all dimensions but the last two
+  int64_t num_tiles_height;  // of one matrix
   int64_t num_tiles_width;
   bool needs_padding;
   Shape padded_shape;         // the rank of the shape, but at least 2

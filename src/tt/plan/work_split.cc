@@ -67,7 +67,8 @@ CoreSet::CoreSet(std::vector<CoreRange> ranges) : ranges_(std::move(ranges)), si
     for (size_t j = 0; j < i; ++j) {
       if (range.Overlaps(ranges_[j])) {
         throw Error(ErrorKind::kDevice, "core rectangles " + ToString(ranges_[j]) + " and " +
-                                            ToString(range) + " overlap; each core may be listed once");
+                                            ToString(range) +
+                                            " overlap; each core may be listed once");
       }
     }
     size_ = CheckedAdd(size_, CheckedMul(range.width(), range.height()));
@@ -81,7 +82,8 @@ void CoreSet::CheckOn(const device::Device& device) const {
     throw Error(ErrorKind::kDevice, "core rectangle " + ToString(range) + " leaves the " +
                                         std::to_string(device.worker_grid.x) + "x" +
                                         std::to_string(device.worker_grid.y) + " worker grid of " +
-                                        std::string(device.name) + ", which is " + ToString(workers));
+                                        std::string(device.name) + ", which is " +
+                                        ToString(workers));
   }
 }
 
@@ -104,8 +106,12 @@ WorkSplit SplitWork(const CoreSet& cores, int64_t units, CoreOrder order) {
   const int64_t remainder = units % active;
   std::vector<CoreRange> all = cores.Cover(0, active, order);
   if (remainder == 0) return {active, all, all, {}, base, 0};
-  return {active,   std::move(all), cores.Cover(0, remainder, order),
-          cores.Cover(remainder, active - remainder, order), base + 1, base};
+  return {active,
+          std::move(all),
+          cores.Cover(0, remainder, order),
+          cores.Cover(remainder, active - remainder, order),
+          base + 1,
+          base};
 }
 
 }  // namespace tt::plan

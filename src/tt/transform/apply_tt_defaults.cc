@@ -1,7 +1,8 @@
 // ApplyTTDefaults: complete the inputs of every kernel.
 //
 //   def gemm(A: T.Buffer(...), ...):                    def gemm(A: T.Buffer(...), ...):
-//       bx = T.launch_thread("blockIdx.x", 8)     -->       T.func_attr({"tt_device": "wormhole_n150",
+//       bx = T.launch_thread("blockIdx.x", 8)     -->       T.func_attr({"tt_device":
+//       "wormhole_n150",
 //       ...                                                     "tt_cores": [[0, 0, 7, 7]], ...})
 //                                                           bx = T.launch_thread("blockIdx.x", 8)
 //                                                           ...
@@ -34,14 +35,14 @@ Value WholeWorkerGrid(const device::Device& device) {
 }
 
 /*! What the user said: an argument, else an attribute; none where neither is there. */
-Value Chosen(const Value& attrs, const Value& overrides, const char* key) {
+Value Chosen(const Value& attrs, const Value& overrides, const ir::Interned& key) {
   Value value = ir::MapGet(overrides, key);
   return value.is_none() ? ir::MapGet(attrs, key) : value;
 }
 
 ir::Entries Complete(const Value& attrs, const Value& overrides) {
   ir::Entries inputs;
-  const auto add = [&](const char* key, const Value& otherwise) {
+  const auto add = [&](const ir::Interned& key, const Value& otherwise) {
     Value value = Chosen(attrs, overrides, key);
     if (value.is_none()) value = otherwise;
     if (!value.is_none()) inputs.emplace_back(key, value);

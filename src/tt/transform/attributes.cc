@@ -15,17 +15,17 @@ using ir::Value;
 
 namespace {
 
-[[noreturn]] void ThrowMistyped(const char* key, const char* expected) {
-  throw Error(ErrorKind::kOption, std::string("attribute ") + key + " is not " + expected);
+[[noreturn]] void ThrowMistyped(const ir::Interned& key, const char* expected) {
+  throw Error(ErrorKind::kOption, std::string("attribute ") + key.text() + " is not " + expected);
 }
 
 /*! Calls; what is refused there is refused with the key in front of it. */
 template <typename Call>
-decltype(auto) Naming(const char* key, Call call) {
+decltype(auto) Naming(const ir::Interned& key, Call call) {
   try {
     return call();
   } catch (const Error& error) {
-    throw Error(error.kind(), std::string("attribute ") + key + ": " + error.what());
+    throw Error(error.kind(), std::string("attribute ") + key.text() + ": " + error.what());
   }
 }
 
@@ -72,21 +72,21 @@ bool Equal(const Value& a, const Value& b) {
 
 Inputs Inputs::Of(const Value& func) { return Inputs(AttributesOf(func)); }
 
-Value Inputs::Required(const char* key) const {
+Value Inputs::Required(const ir::Interned& key) const {
   Value value = ir::MapGet(attrs_, key);
   if (value.is_none()) {
-    throw Error(ErrorKind::kMissingInput, std::string("attribute ") + key + " is missing");
+    throw Error(ErrorKind::kMissingInput, std::string("attribute ") + key.text() + " is missing");
   }
   return value;
 }
 
-std::string Inputs::String(const char* key) const {
+std::string Inputs::String(const ir::Interned& key) const {
   const auto text = Required(key).AsString();
   if (!text) ThrowMistyped(key, "a string");
   return *text;
 }
 
-int64_t Inputs::Int(const char* key) const {
+int64_t Inputs::Int(const ir::Interned& key) const {
   const auto number = ir::ConstantOf(Required(key));
   if (!number) ThrowMistyped(key, "an integer");
   return *number;
@@ -94,7 +94,8 @@ int64_t Inputs::Int(const char* key) const {
 
 const device::Device& Inputs::Device() const {
   const std::string name = String(input::kDevice);
-  return Naming(input::kDevice, [&]() -> const device::Device& { return device::FindDevice(name); });
+  return Naming(input::kDevice,
+                [&]() -> const device::Device& { return device::FindDevice(name); });
 }
 
 plan::CoreSet Inputs::Cores() const {

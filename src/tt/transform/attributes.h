@@ -13,15 +13,15 @@ namespace tt::transform {
 
 /*! What the user decides. Every other tt_* key is a result of a pass. */
 namespace input {
-constexpr const char* kDevice = "tt_device";
-constexpr const char* kCores = "tt_cores";
-constexpr const char* kCoreOrder = "tt_core_order";
-constexpr const char* kSchedulePolicy = "tt_schedule_policy";
-constexpr const char* kScheduleOrder = "tt_schedule_order";
-constexpr const char* kLayoutType = "tt_layout_type";
-constexpr const char* kTileHeight = "tt_tile_height";
-constexpr const char* kTileWidth = "tt_tile_width";
-constexpr const char* kDataFormat = "tt_data_format";
+inline constinit const ir::Interned kDevice{"tt_device"};
+inline constinit const ir::Interned kCores{"tt_cores"};
+inline constinit const ir::Interned kCoreOrder{"tt_core_order"};
+inline constinit const ir::Interned kSchedulePolicy{"tt_schedule_policy"};
+inline constinit const ir::Interned kScheduleOrder{"tt_schedule_order"};
+inline constinit const ir::Interned kLayoutType{"tt_layout_type"};
+inline constinit const ir::Interned kTileHeight{"tt_tile_height"};
+inline constinit const ir::Interned kTileWidth{"tt_tile_width"};
+inline constinit const ir::Interned kDataFormat{"tt_data_format"};
 }  // namespace input
 
 /*! The inputs of one function. What is missing, mistyped or unknown is refused by its key. */
@@ -41,9 +41,9 @@ class Inputs {
   void CheckLayout() const;
 
  private:
-  ir::Value Required(const char* key) const;
-  std::string String(const char* key) const;
-  int64_t Int(const char* key) const;
+  ir::Value Required(const ir::Interned& key) const;
+  std::string String(const ir::Interned& key) const;
+  int64_t Int(const ir::Interned& key) const;
 
   ir::Value attrs_;
 };

@@ -1,8 +1,10 @@
 // InferDefaultTTShard: how every tensor of a kernel lies in DRAM.
 //
 //   def f(A: T.Buffer((100, 100), "bfloat16")):       def f(A: T.Buffer((100, 100), "bfloat16")):
-//       T.func_attr({<inputs>})                 -->       T.func_attr({<inputs>, "tt_buffers": [{"name": "A",
-//       ...                                                   "tt_access": "read", "tt_padded_shape": [128, 128],
+//       T.func_attr({<inputs>})                 -->       T.func_attr({<inputs>, "tt_buffers":
+//       [{"name": "A",
+//       ...                                                   "tt_access": "read",
+//       "tt_padded_shape": [128, 128],
 //                                                             "tt_num_pages": 16, ...}]})
 //                                                         ...
 //
@@ -12,6 +14,8 @@
 //           that are not compact and row-major; raw pointers, whose shape nobody knows.
 #include "transform/infer_tt_shard.h"
 
+#include <tuple>
+
 #include "core/checked.h"
 #include "ir/access.h"
 #include "ir/diagnostic.h"
@@ -19,31 +23,27 @@
 #include "ir/node.h"
 #include "plan/tensor_layout.h"
 #include "transform/attributes.h"
+#include "transform/cache.h"
 #include "transform/pass.h"
 
 namespace tt::transform {
 namespace {
 
+using ir::Interned;
 using ir::Parameter;
 using ir::Value;
 
-/*! Made once and then shared, never freed: attributes are written by the thousand. */
-struct Keys {
-  Value buffers{"tt_buffers"}, name{"name"}, param_index{"param_index"}, dtype{"dtype"};
-  Value shape{"shape"}, access{"tt_access"}, layout{"tt_layout"}, page_layout{"tt_page_layout"};
-  Value tile_shape{"tt_tile_shape"}, num_tiles_height{"tt_num_tiles_height"};
-  Value num_tiles_width{"tt_num_tiles_width"}, num_matrices{"tt_num_matrices"};
-  Value needs_padding{"tt_needs_padding"}, padded_shape{"tt_padded_shape"};
-  Value data_format{"tt_data_format"}, page_size{"tt_page_size"};
-  Value aligned_page_size{"tt_aligned_page_size"}, num_pages{"tt_num_pages"};
-  Value accessor_ct_args{"tt_accessor_ct_args"};
-  Value dram_interleaved{"dram_interleaved"}, tile{"tile"};
-
-  static const Keys& Get() {
-    static const Keys* keys = new Keys;
-    return *keys;
-  }
-};
+namespace key {
+constinit const Interned kBuffers{"tt_buffers"}, kName{"name"}, kParamIndex{"param_index"};
+constinit const Interned kDtype{"dtype"}, kShape{"shape"}, kAccess{"tt_access"};
+constinit const Interned kLayout{"tt_layout"}, kPageLayout{"tt_page_layout"};
+constinit const Interned kTileShape{"tt_tile_shape"}, kNumTilesHeight{"tt_num_tiles_height"};
+constinit const Interned kNumTilesWidth{"tt_num_tiles_width"}, kNumMatrices{"tt_num_matrices"};
+constinit const Interned kNeedsPadding{"tt_needs_padding"}, kPaddedShape{"tt_padded_shape"};
+constinit const Interned kDataFormat{"tt_data_format"}, kPageSize{"tt_page_size"};
+constinit const Interned kAlignedPageSize{"tt_aligned_page_size"}, kNumPages{"tt_num_pages"};
+constinit const Interned kAccessorCtArgs{"tt_accessor_ct_args"};
+}  // namespace key
 
 /*! What holds for all tensors of a function. */
 struct Context {
@@ -111,11 +111,22 @@ const char* HelpFor(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kDtype:
       return "store the tensor in one of those dtypes and convert in the kernel";
-    case ErrorKind::kOverflow:
-      return "split the tensor: its size in bytes must fit 63 bits";
-    default:
-      return "pass a compact tensor of static, positive extents";
+    case ErrorKind::kOverflow: return "split the tensor: its size in bytes must fit 63 bits";
+    default: return "pass a compact tensor of static, positive extents";
   }
+}
+
+/*! What a parameter cannot be made responsible for has no place in a plan. */
+void CheckNotForeign(const Value& func, const std::vector<Value>& foreign) {
+  std::vector<ir::Diagnostic> diagnostics;
+  for (const Value& buffer : foreign) {
+    diagnostics.push_back({ErrorKind::kOpaqueKernel,
+                           "buffer `" + ir::GetString(buffer, ir::FieldId::kName) +
+                               "` lies in DRAM that belongs to no parameter; expected a tensor "
+                               "parameter or memory that the kernel allocates",
+                           "pass the tensor as a parameter of its own", buffer, buffer});
+  }
+  if (!diagnostics.empty()) ir::Refuse(func, diagnostics);
 }
 
 /*! Lays out every tensor, or refuses the function with all that is wrong. */
@@ -126,11 +137,12 @@ std::vector<Tensor> LayOutAll(const Value& func, const std::vector<Parameter>& p
   for (const Parameter& parameter : parameters) {
     if (parameter.memory.is_none()) continue;
     if (!parameter.buffer) {
-      diagnostics.push_back({ErrorKind::kShape,
-                             Describe(parameter) + " is a raw pointer; expected a tensor with a shape",
-                             "run this pass before the host/device split, where tensors still have "
-                             "their shapes",
-                             parameter.var, Value()});
+      diagnostics.push_back(
+          {ErrorKind::kShape,
+           Describe(parameter) + " is a raw pointer; expected a tensor with a shape",
+           "run this pass before the host/device split, where tensors still have "
+           "their shapes",
+           parameter.var, Value()});
       continue;
     }
     try {
@@ -145,31 +157,42 @@ std::vector<Tensor> LayOutAll(const Value& func, const std::vector<Parameter>& p
 }
 
 Value BufferEntry(const Tensor& tensor, ir::Access access, const Context& context) {
-  const Keys& keys = Keys::Get();
+  static constinit const Interned dram_interleaved{"dram_interleaved"}, tile{"tile"};
   const plan::TensorLayout& layout = tensor.layout;
   ir::Entries entries = {
-      {keys.name, tensor.parameter.name},
-      {keys.param_index, tensor.parameter.index},
-      {keys.dtype, tensor.parameter.dtype},
-      {keys.shape, ir::MakeArray(tensor.shape)},
-      {keys.access, ToString(access)},
-      {keys.layout, keys.dram_interleaved},
-      {keys.page_layout, keys.tile},
-      {keys.tile_shape, ir::MakeArray({context.tile.height, context.tile.width})},
-      {keys.num_tiles_height, layout.num_tiles_height},
-      {keys.num_tiles_width, layout.num_tiles_width},
-      {keys.num_matrices, layout.num_matrices},
-      {keys.needs_padding, Value(layout.needs_padding)},
-      {keys.data_format, layout.format->name},
-      {keys.page_size, layout.page_size},
-      {keys.aligned_page_size, layout.aligned_page_size},
-      {keys.num_pages, layout.num_pages},
-      {keys.accessor_ct_args, ir::MakeArray(layout.accessor_ct_args)},
+      {key::kName, tensor.parameter.name},
+      {key::kParamIndex, tensor.parameter.index},
+      {key::kDtype, tensor.parameter.dtype},
+      {key::kShape, ir::MakeArray(tensor.shape)},
+      {key::kAccess, ToString(access)},
+      {key::kLayout, dram_interleaved},
+      {key::kPageLayout, tile},
+      {key::kTileShape, ir::MakeArray({context.tile.height, context.tile.width})},
+      {key::kNumTilesHeight, layout.num_tiles_height},
+      {key::kNumTilesWidth, layout.num_tiles_width},
+      {key::kNumMatrices, layout.num_matrices},
+      {key::kNeedsPadding, Value(layout.needs_padding)},
+      {key::kDataFormat, layout.format->name},
+      {key::kPageSize, layout.page_size},
+      {key::kAlignedPageSize, layout.aligned_page_size},
+      {key::kNumPages, layout.num_pages},
+      {key::kAccessorCtArgs, ir::MakeArray(layout.accessor_ct_args)},
   };
   if (layout.needs_padding) {
-    entries.emplace_back(keys.padded_shape, ir::MakeArray(layout.padded_shape));
+    entries.emplace_back(key::kPaddedShape, ir::MakeArray(layout.padded_shape));
   }
   return ir::MakeMap(entries);
+}
+
+/*! BufferEntry, remembered: a map of this size is the costliest thing that a pass builds. */
+Value CachedBufferEntry(const Tensor& tensor, ir::Access access, const Context& context) {
+  using Key = std::tuple<std::string, int64_t, std::string, plan::Shape, ir::Access,
+                         std::string_view, device::TileShape, std::string_view>;
+  static auto* cache = new Cache<Key, Value>;
+  const Parameter& parameter = tensor.parameter;
+  return cache->Get({parameter.name, parameter.index, parameter.dtype, tensor.shape, access,
+                     context.device.name, context.tile, tensor.layout.format->name},
+                    [&] { return BufferEntry(tensor, access, context); });
 }
 
 /*! float16 is a format of the hardware but not of ttnn; whoever stores it so should know. */
@@ -177,12 +200,14 @@ void WarnOfFloat16(const Value& func, const std::vector<Tensor>& tensors) {
   static constinit const ir::GlobalFunction warn{"tilelang.tt.warn"};
   std::string names;
   for (const Tensor& tensor : tensors) {
-    if (tensor.layout.format->name == "Float16") names += (names.empty() ? "" : ", ") + tensor.parameter.name;
+    if (tensor.layout.format->name == "Float16")
+      names += (names.empty() ? "" : ", ") + tensor.parameter.name;
   }
   if (names.empty()) return;
-  const Value message("kernel " + ir::FunctionName(func) + " stores " + names +
-                      " as Float16, which ttnn has no tensor type for; "
-                      "apply_tt_defaults(mod, data_format=\"Float16_b\") stores float16 as bfloat16");
+  const Value message(
+      "kernel " + ir::FunctionName(func) + " stores " + names +
+      " as Float16, which ttnn has no tensor type for; "
+      "apply_tt_defaults(mod, data_format=\"Float16_b\") stores float16 as bfloat16");
   warn({message.raw()});
 }
 
@@ -194,12 +219,14 @@ Value Infer(const Value& func) {
   const std::vector<Parameter> parameters = ir::Parameters(func);
   const std::vector<Tensor> tensors = LayOutAll(func, parameters, context);
   const ir::KernelAccess access = ir::AccessOf(func, parameters);
+  CheckNotForeign(func, access.foreign);
 
   std::vector<Value> buffers;
   for (const Tensor& tensor : tensors) {
-    buffers.push_back(BufferEntry(tensor, access.parameters[tensor.parameter.index], context));
+    buffers.push_back(
+        CachedBufferEntry(tensor, access.parameters[tensor.parameter.index], context));
   }
-  Value out = WithAttributes(func, {{Keys::Get().buffers, ir::MakeArray(buffers)}});
+  Value out = WithAttributes(func, {{key::kBuffers, ir::MakeArray(buffers)}});
   WarnOfFloat16(func, tensors);
   return out;
 }

@@ -10,17 +10,15 @@ using ir::Value;
 
 const char* HelpFor(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kMissingInput:
-      return "run tilelang.tt.apply_tt_defaults on the module first";
+    case ErrorKind::kMissingInput: return "run tilelang.tt.apply_tt_defaults on the module first";
     case ErrorKind::kOption:
     case ErrorKind::kDevice:
     case ErrorKind::kTileShape:
-      return "set it with the argument of that name of tilelang.tt.apply_tt_defaults, or leave it out "
+      return "set it with the argument of that name of tilelang.tt.apply_tt_defaults, or leave it "
+             "out "
              "for the default";
-    case ErrorKind::kOverflow:
-      return "make the launch grid smaller";
-    default:
-      return "please report this";
+    case ErrorKind::kOverflow: return "make the launch grid smaller";
+    default: return "please report this";
   }
 }
 
@@ -42,12 +40,12 @@ Value MakePass(const char* name, FunctionTransform transform) {
   static constinit const ir::GlobalFunction make_info{"transform.PassInfo"};
   static constinit const ir::GlobalFunction make_pass{"tirx.transform.CreatePrimFuncPass"};
   // The host calls with (function, module, context).
-  const Value function = ir::MakeFunction(
-      [transform = std::move(transform)](std::span<const TVMFFIAny> arguments) {
+  const Value function =
+      ir::MakeFunction([transform = std::move(transform)](std::span<const TVMFFIAny> arguments) {
         return RunOn(Value::FromArgument(arguments[0]), transform);
       });
-  const Value opt_level(int64_t{0}), pass_name(name), required = ir::MakeArray(std::vector<Value>{}),
-      traceable(false);
+  const Value opt_level(int64_t{0}), pass_name(name),
+      required = ir::MakeArray(std::vector<Value>{}), traceable(false);
   const Value info = make_info({opt_level.raw(), pass_name.raw(), required.raw(), traceable.raw()});
   return make_pass({function.raw(), info.raw()});
 }

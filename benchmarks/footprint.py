@@ -1,0 +1,41 @@
+"""What the package costs whoever has it: seconds at import, bytes in the wheel."""
+
+import io
+import statistics
+import subprocess
+import sys
+import time
+import zipfile
+from importlib.metadata import files
+from pathlib import Path
+
+
+def import_seconds(statement: str, runs: int = 9) -> float:
+    """The median time of a fresh interpreter that executes one statement."""
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", statement], check=True)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def packed_bytes(distribution: str) -> int:
+    """The size of a distribution's installed files, packed as a wheel packs them."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files(distribution) or []:
+            path = Path(str(file.locate()))
+            if path.suffix != ".pyc":
+                archive.write(path, str(file))
+    return buffer.tell()
+
+
+def main() -> None:
+    host, both = import_seconds("import tilelang, tvm"), import_seconds("import tilelang, tvm, tilelang.tt")
+    print(f"{'import tilelang.tt after import tvm':66} {(both - host) * 1e3:8.1f} ms   (at most 50)")
+    print(f"{'the wheel':66} {packed_bytes('tilelang-tt') / 1e6:8.3f} MB   (at most 1)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Sessions for developers and CI; each builds an environment of its own.
+
+``nox -s "tests(tilelang)"`` tests one host, ``nox -s lint docs`` checks the rest. ``NOX_KERNELS`` names a
+folder of further kernels for the tests of the TileLang host.
+"""
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["tests", "lint", "docs"]
+
+# The requirements of one supported host each, as tilelang/tt/_host.py lists them.
+HOSTS = {
+    "tvm25": ["apache-tvm==0.25.0.post1", "apache-tvm-ffi==0.1.12"],
+    "tvm26": ["apache-tvm==0.26.0", "apache-tvm-ffi==0.1.14.post1"],
+    "tvm27": ["apache-tvm==0.27.0.post1", "apache-tvm-ffi==0.1.14.post1"],
+    "tilelang": ["tilelang==0.1.15"],
+}
+TEST_REQUIREMENTS = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["test"]
+LINTED = ["tilelang", "testing", "benchmarks", "examples", "docs", "noxfile.py"]
+WHEELS = Path("build/wheels")
+MAX_WHEEL_BYTES = 1_000_000
+
+_built: list[Path] = []
+
+
+def wheel(session: nox.Session) -> str:
+    """The wheel of these sources, built once per run of nox: every host tests the same file."""
+    if not _built:
+        session.run("rm", "-rf", str(WHEELS), external=True)
+        session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(WHEELS), ".")
+        _built.extend(WHEELS.glob("*.whl"))
+        size = _built[0].stat().st_size
+        if size > MAX_WHEEL_BYTES:
+            session.error(f"{_built[0]} has {size} bytes; expected at most {MAX_WHEEL_BYTES}")
+    return str(_built[0])
+
+
+@nox.session
+@nox.parametrize("host", list(HOSTS), ids=list(HOSTS))
+def tests(session: nox.Session, host: str) -> None:
+    """The test suite on one host. Arguments after ``--`` go to pytest."""
+    if host == "tilelang":
+        session.install("--quiet", "torch==2.13.0")
+    session.install("--quiet", *HOSTS[host], *TEST_REQUIREMENTS, wheel(session))
+    kernels = os.environ.get("NOX_KERNELS")
+    session.run("python", "-m", "pytest", *([f"--kernels={kernels}"] if kernels else []), *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Formatting, lints and types; all of them by configuration in pyproject.toml and .clang-format."""
+    dev = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["dev"]
+    session.install("--quiet", *dev, "numpy")
+    session.run("ruff", "check", *LINTED)
+    session.run("ruff", "format", "--check", *LINTED)
+    sources = [str(path) for path in sorted(Path("src").rglob("*")) if path.suffix in {".h", ".cc"}]
+    session.run("clang-format", "--dry-run", "--Werror", *sources)
+    session.run("mypy")
+
+
+@nox.session(name="format")
+def format_(session: nox.Session) -> None:
+    """Rewrite the sources as ``lint`` wants them."""
+    dev = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["dev"]
+    session.install("--quiet", *dev)
+    session.run("ruff", "check", "--fix", *LINTED)
+    session.run("ruff", "format", *LINTED)
+    sources = [str(path) for path in sorted(Path("src").rglob("*")) if path.suffix in {".h", ".cc"}]
+    session.run("clang-format", "-i", *sources)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, with warnings as errors; it ends up in docs/_build."""
+    session.install("--quiet", ".[tvm,docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build")
