@@ -10,14 +10,15 @@ from importlib.metadata import files
 from pathlib import Path
 
 
-def import_seconds(statement: str, runs: int = 9) -> float:
-    """The median time of a fresh interpreter that executes one statement."""
-    times = []
+def import_seconds(*statements: str, runs: int = 15) -> list[float]:
+    """The median time of a fresh interpreter that executes each, taken in turn."""
+    times: list[list[float]] = [[] for _ in statements]
     for _ in range(runs):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", statement], check=True)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        for statement, samples in zip(statements, times, strict=True):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", statement], check=True)
+            samples.append(time.perf_counter() - start)
+    return [statistics.median(samples) for samples in times]
 
 
 def packed_bytes(distribution: str) -> int:
@@ -32,7 +33,7 @@ def packed_bytes(distribution: str) -> int:
 
 
 def main() -> None:
-    host, both = import_seconds("import tilelang, tvm"), import_seconds("import tilelang, tvm, tilelang.tt")
+    host, both = import_seconds("import tilelang, tvm", "import tilelang, tvm, tilelang.tt")
     print(f"{'import tilelang.tt after import tvm':66} {(both - host) * 1e3:8.1f} ms   (at most 50)")
     print(f"{'the wheel':66} {packed_bytes('tilelang-tt') / 1e6:8.3f} MB   (at most 1)")
 

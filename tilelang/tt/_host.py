@@ -68,14 +68,18 @@ def require_host() -> Host:
 
 def _installed() -> Host:
     # With TileLang its own package has run before this one; without it `tilelang` is a namespace.
-    name = "tilelang" if getattr(sys.modules["tilelang"], "__file__", None) else "apache-tvm"
-    version, ffi_version = _version(name), _version("apache-tvm-ffi")
-    if version is None or ffi_version is None:
-        found = ", ".join(
-            f"{n} {v or 'is not installed'}" for n, v in [(name, version), ("apache-tvm-ffi", ffi_version)]
-        )
-        raise HostError(f"no TVM to run the passes in: {found}.\n{_supported()}")
-    return Host(name, version, ffi_version)
+    name, module = ("tilelang", "tilelang") if _is_package("tilelang") else ("apache-tvm", "tvm")
+    version = _version(name) or _version_of_checkout(module)
+    ffi_version = _version("apache-tvm-ffi")
+    if version and ffi_version:
+        return Host(name, version, ffi_version)
+    found = {name: version, "apache-tvm-ffi": ffi_version}
+    described = ", ".join(f"{key} {value or 'is not installed'}" for key, value in found.items())
+    raise HostError(f"no TVM to run the passes in: {described}.\n{_supported()}")
+
+
+def _is_package(module: str) -> bool:
+    return getattr(sys.modules.get(module), "__file__", None) is not None
 
 
 def _version(distribution: str) -> str | None:
@@ -83,6 +87,15 @@ def _version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _version_of_checkout(module: str) -> str | None:
+    """The version of a module that pip has not installed, such as a source tree on PYTHONPATH."""
+    try:
+        version = importlib.import_module(module).__version__
+    except (ImportError, OSError, AttributeError, RuntimeError):
+        return None
+    return str(version)
 
 
 def _release(version: str) -> tuple[int, ...]:

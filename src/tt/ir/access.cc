@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_map>
 
+#include "core/error.h"
 #include "ir/node.h"
 
 namespace tt::ir {
@@ -30,8 +32,8 @@ class AccessReader {
     result_.parameters.resize(parameters.size(), kNone);
     for (const Parameter& parameter : parameters) {
       if (parameter.memory.is_none()) continue;
-      owners_.emplace_back(parameter.memory.object(), parameter.index);
-      owners_.emplace_back(parameter.var.object(), parameter.index);
+      owners_[parameter.memory.object()] = parameter.index;
+      owners_[parameter.var.object()] = parameter.index;
     }
   }
 
@@ -94,16 +96,23 @@ class AccessReader {
     const Value op = Get(call, FieldId::kOp);
     const std::string name = GetString(op, FieldId::kName);
     const Value args = Get(call, FieldId::kArgs);
-    const auto elements = Elements(args);
     may_reduce_ |= MayAccumulate(name);
     if (name == "tl.region") return VisitRange(args, kRegionMask, walker);
     if (name == "tl.access_ptr") return VisitRange(args, kAccessPtrMask, walker);
     if (name == "tirx.tvm_access_ptr") return VisitTvmAccessPtr(args, walker);
     if (name == "tirx.address_of") return VisitAddress(args, walker);
     if (UpdatesDestination(name)) {
-      for (const TVMFFIAny& arg : elements) TouchUpdated(Value::CopyOf(arg));
+      for (const TVMFFIAny& arg : Elements(args)) TouchUpdated(Value::CopyOf(arg));
     }
     walker->Push(args);
+  }
+
+  /*! The arguments of a call whose mask stands at that position. */
+  static std::span<const TVMFFIAny> ElementsUpTo(const Value& args, size_t mask) {
+    const auto elements = Elements(args);
+    if (elements.size() > mask) return elements;
+    throw Error(ErrorKind::kHost, "an access to memory has " + std::to_string(elements.size()) +
+                                      " arguments; expected at least " + std::to_string(mask + 1));
   }
 
   void VisitTilePrimitive(const Value& call, Walker* walker) {
@@ -124,7 +133,7 @@ class AccessReader {
 
   /*! A range that starts at a load: the load itself reads nothing, its indices may. */
   void VisitRange(const Value& args, size_t mask, Walker* walker) {
-    const auto elements = Elements(args);
+    const auto elements = ElementsUpTo(args, mask);
     const Value start = Value::CopyOf(elements[0]);
     TouchBuffer(BufferOf(start), MaskOf(Value::CopyOf(elements[mask])));
     walker->PushChildren(start);
@@ -132,7 +141,7 @@ class AccessReader {
   }
 
   void VisitTvmAccessPtr(const Value& args, Walker* walker) {
-    const auto elements = Elements(args);
+    const auto elements = ElementsUpTo(args, kTvmAccessPtrMask);
     const auto owner = OwnerOf(Value::CopyOf(elements[1]));
     if (owner) Touch(*owner, MaskOf(Value::CopyOf(elements[kTvmAccessPtrMask])));
     walker->Push(Value::CopyOf(elements[2]));
@@ -140,7 +149,7 @@ class AccessReader {
   }
 
   void VisitAddress(const Value& args, Walker* walker) {
-    const Value place = Value::CopyOf(Elements(args)[0]);
+    const Value place = Value::CopyOf(ElementsUpTo(args, 0)[0]);
     if (KindOf(place) == NodeKind::kBufferLoad) TouchBuffer(BufferOf(place), kReadWrite);
     walker->PushChildren(place);
   }
@@ -149,7 +158,7 @@ class AccessReader {
     if (KindOf(arg) != NodeKind::kCall) return;
     if (GetString(Get(arg, FieldId::kOp), FieldId::kName) != "tl.region") return;
     const Value args = Get(arg, FieldId::kArgs);
-    const auto elements = Elements(args);
+    const auto elements = ElementsUpTo(args, kRegionMask);
     if (MaskOf(Value::CopyOf(elements[kRegionMask])) & kWrite) {
       TouchBuffer(BufferOf(Value::CopyOf(elements[0])), kReadWrite);
     }
@@ -183,16 +192,14 @@ class AccessReader {
   /*! Whether `expr` points into memory that is known; from then on so does `name`. */
   bool Alias(const Value& name, const Value& expr) {
     const auto owner = OwnerOf(expr);
-    if (owner) owners_.emplace_back(name.object(), *owner);
+    if (owner) owners_[name.object()] = *owner;
     return owner.has_value();
   }
 
   /*! The parameter, or kOwnedByKernel, whose memory this variable stands for. */
   std::optional<int64_t> Find(const Value& memory) const {
-    for (const auto& [var, owner] : owners_) {
-      if (var == memory.object()) return owner;
-    }
-    return std::nullopt;
+    const auto found = owners_.find(memory.object());
+    return found == owners_.end() ? std::nullopt : std::optional(found->second);
   }
 
   /*! The same for an expression that points into memory. */
@@ -211,7 +218,7 @@ class AccessReader {
   void TouchBuffer(const Value& buffer, Access access) {
     const Value memory = MemoryOf(buffer);
     if (const auto owner = Find(memory)) return Touch(*owner, access);
-    owners_.emplace_back(memory.object(), kOwnedByKernel);
+    owners_[memory.object()] = kOwnedByKernel;
     if (ScopeOf(buffer) == "global") result_.foreign.push_back(buffer);
   }
 
@@ -226,12 +233,10 @@ class AccessReader {
     known = static_cast<Access>(known | access);
   }
 
-  void Allocate(const Value& buffer) {
-    owners_.emplace_back(MemoryOf(buffer).object(), kOwnedByKernel);
-  }
+  void Allocate(const Value& buffer) { owners_[MemoryOf(buffer).object()] = kOwnedByKernel; }
 
-  // Whose memory a variable stands for. Kernels have few buffers: a search beats a hash.
-  std::vector<std::pair<const TVMFFIObject*, int64_t>> owners_;
+  // Whose memory a variable stands for.
+  std::unordered_map<const TVMFFIObject*, int64_t> owners_;
   KernelAccess result_;
   bool may_reduce_ = false;
 };

@@ -59,6 +59,10 @@ bool IsDeviceEntry(const Value& node) {
          GetString(node, FieldId::kAttrKey) == "tirx.device_entry";
 }
 
+bool IsLoop(const Value& stmt) {
+  return KindOf(stmt) == NodeKind::kFor || KindOf(stmt) == NodeKind::kWhile;
+}
+
 /*! Whether a statement is TileLang's root block, alone or in a sequence. */
 bool HoldsRootBlock(const Value& stmt) {
   const Value sequence = TryGet(stmt, FieldId::kSeq);
@@ -92,7 +96,12 @@ class LaunchReader {
   std::optional<plan::Grid> Read() {
     Walker outside(Get(func_, FieldId::kBody));
     for (Value stmt; outside.Next(&stmt);) {
-      if (!ReadLaunch(stmt)) outside.PushStatements(stmt);
+      if (ReadLaunch(stmt)) continue;
+      if (IsLoop(stmt)) {
+        ReadLaunchesIn(stmt);
+      } else {
+        outside.PushStatements(stmt);
+      }
     }
     if (roots_.size() > 1) ReportSeveralLaunches();
     const bool in_body = !roots_.empty();
@@ -133,6 +142,20 @@ class LaunchReader {
     roots_.push_back(stmt);
     ReadRegion(stmt);
     return true;
+  }
+
+  /*! A loop of the host's around a launch repeats it. */
+  void ReadLaunchesIn(const Value& loop) {
+    Walker inside(Get(loop, FieldId::kBody));
+    for (Value stmt; inside.Next(&stmt);) {
+      if (!ReadLaunch(stmt)) {
+        inside.PushStatements(stmt);
+        continue;
+      }
+      Report(ErrorKind::kMultipleLaunches,
+             "the launch stands in a loop, which repeats it; expected one launch",
+             "move the loop into the kernel", loop, loop);
+    }
   }
 
   /*! TileLang puts x outermost, always. */

@@ -118,6 +118,7 @@ constexpr KeyKind kKinds[] = {
     {"tirx.IterVar", NodeKind::kLeaf},
     {"tirx.PrimFunc", NodeKind::kPrimFunc},
     {"tirx.For", NodeKind::kFor},
+    {"tirx.While", NodeKind::kWhile},
     {"tirx.AttrStmt", NodeKind::kAttrStmt},
     {"tirx.Bind", NodeKind::kBind},
     {"tirx.Let", NodeKind::kBind},

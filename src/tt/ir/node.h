@@ -21,6 +21,7 @@ enum class NodeKind {
   kIntImm,
   kPrimFunc,
   kFor,
+  kWhile,
   kAttrStmt,
   kBind,
   kSBlock,
