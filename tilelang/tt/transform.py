@@ -7,6 +7,19 @@ IR dumps work on them. They leave functions without a launch grid as they are.
 from typing import Any
 
 from . import _host
+from .errors import ArgumentError
+
+_INPUTS = (
+    "device",
+    "cores",
+    "core_order",
+    "schedule_policy",
+    "schedule_order",
+    "layout_type",
+    "tile_height",
+    "tile_width",
+    "data_format",
+)
 
 
 def ApplyTTDefaults(**inputs: Any) -> Any:
@@ -14,7 +27,13 @@ def ApplyTTDefaults(**inputs: Any) -> Any:
 
     Args:
         **inputs: The keyword arguments of :func:`tilelang.tt.apply_tt_defaults`.
+
+    Raises:
+        ArgumentError: An argument of another name.
     """
+    unknown = ", ".join(sorted(inputs.keys() - set(_INPUTS)))
+    if unknown:
+        raise ArgumentError(f"unknown input {unknown}; expected any of: {', '.join(_INPUTS)}")
     overrides = {f"tt_{name}": value for name, value in inputs.items() if value is not None}
     return _make("tilelang.tt.transform.ApplyTTDefaults", overrides)
 
