@@ -17,7 +17,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python examples/gemm.py
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/pytest
 
 venv: $(VENV)/.installed
 	@echo "The environment is ready: . $(BIN)/activate"

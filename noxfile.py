@@ -47,7 +47,7 @@ def tests(session: nox.Session, host: str) -> None:
         session.install("--quiet", "torch==2.13.0")
     session.install("--quiet", *HOSTS[host], *TEST_REQUIREMENTS, wheel(session))
     kernels = os.environ.get("NOX_KERNELS")
-    session.run("python", "-m", "pytest", *([f"--kernels={kernels}"] if kernels else []), *session.posargs)
+    session.run("pytest", *([f"--kernels={kernels}"] if kernels else []), *session.posargs)
 
 
 @nox.session
@@ -77,4 +77,4 @@ def format_(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The documentation, with warnings as errors; it ends up in docs/_build."""
     session.install("--quiet", ".[tvm,docs]")
-    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build")
+    session.run("sphinx-build", "-W", "-n", "--keep-going", "-b", "html", "docs", "docs/_build/html")

@@ -9,9 +9,17 @@ padded and placed in DRAM, and writes that into the IR::
 
 import contextlib
 
+try:
+    from . import _native  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "the native modules of tilelang.tt are not beside its Python files: this is a source folder, or the package "
+        "was built for another Python; install it with pip, and start Python outside of the source folder"
+    ) from error
+
 from . import _library, errors, transform
 from ._version import __version__
-from .metadata import BufferAttrs, RuntimeArg, ScheduleAttrs, buffer_attrs, schedule_attrs
+from .metadata import BufferAttrs, RuntimeArg, ScheduleAttrs, buffer_attrs, list_buffer_attrs, schedule_attrs
 from .passes import infer_default_tt_schedule, infer_default_tt_shard
 from .target import Device, apply_tt_defaults, devices
 
@@ -27,6 +35,7 @@ __all__ = [
     "errors",
     "infer_default_tt_schedule",
     "infer_default_tt_shard",
+    "list_buffer_attrs",
     "schedule_attrs",
     "transform",
 ]

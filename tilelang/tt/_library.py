@@ -8,6 +8,8 @@ from pathlib import Path
 
 from . import errors
 
+_INTERNAL = ("tilelang.tt.", "tvm.", "tvm_ffi.")
+
 _handle: ctypes.CDLL | None = None
 
 
@@ -46,4 +48,8 @@ def _path() -> Path:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, errors.FormatWarning, stacklevel=2)
+    # Point at the line of the user's that ran the pass, beyond the frames of the host and of ours.
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_INTERNAL):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, errors.FormatWarning, stacklevel=level)

@@ -109,6 +109,15 @@ def schedule_attrs(func: "PrimFunc") -> ScheduleAttrs:
     return cast(ScheduleAttrs, values)
 
 
+def list_buffer_attrs(func: "PrimFunc") -> list[BufferAttrs]:
+    """How all tensor parameters of a kernel lie in DRAM, in parameter order.
+
+    Raises:
+        MissingInputError: ``infer_default_tt_shard`` has not been run on the kernel.
+    """
+    return cast(list[BufferAttrs], _attribute(func, "tt_buffers", "infer_default_tt_shard"))
+
+
 def buffer_attrs(func: "PrimFunc", buffer: "str | int | Var") -> BufferAttrs:
     """How one tensor parameter of a kernel lies in DRAM.
 
@@ -120,7 +129,7 @@ def buffer_attrs(func: "PrimFunc", buffer: "str | int | Var") -> BufferAttrs:
         BufferLookupError: No tensor parameter is meant, or two of that name.
         MissingInputError: ``infer_default_tt_shard`` has not been run on the kernel.
     """
-    entries: list[BufferAttrs] = _attribute(func, "tt_buffers", "infer_default_tt_shard")
+    entries = list_buffer_attrs(func)
     if isinstance(buffer, str):
         found = [entry for entry in entries if entry["name"] == buffer]
     else:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 else:
     ModuleOrFunc = TypeVar("ModuleOrFunc")
 
-# A module's name for a function that is given alone.
+# A module's name for a function that is given alone and has none.
 _ALONE = "main"
 
 
@@ -68,9 +68,11 @@ def run_on_kernels(pass_: Any, mod: "ModuleOrFunc", result_key: str) -> "ModuleO
     from tvm.tirx import PrimFunc
 
     if isinstance(mod, PrimFunc):
-        return run_on_kernels(pass_, IRModule({_ALONE: mod}), result_key)[_ALONE]
+        name = (mod.attrs or {}).get("global_symbol", _ALONE)
+        return run_on_kernels(pass_, IRModule({name: mod}), result_key)[name]
     if not isinstance(mod, IRModule):
-        raise ArgumentError(f"found {type(mod).__name__}; expected an IRModule or a PrimFunc")
+        help_ = "; call its get_tir(...) for the PrimFunc" if hasattr(mod, "get_tir") else ""
+        raise ArgumentError(f"found {type(mod).__name__}; expected an IRModule or a PrimFunc{help_}")
     out = pass_(mod)
     if not any(_has_attribute(func, result_key) for func in out.functions.values()):
         raise NoKernelError(_describe_no_kernel(mod))

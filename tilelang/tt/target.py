@@ -65,7 +65,8 @@ def apply_tt_defaults(
         layout_type: ``"dram_interleaved"``: page i of a tensor lies in bank i modulo the banks.
         tile_height: Rows of a hardware tile, in elements; default 32.
         tile_width: Columns of a hardware tile, in elements; default 32.
-        data_format: How float16 tensors are stored, ``"Float16"`` (default) or ``"Float16_b"``.
+        data_format: How float16 tensors are stored, ``"Float16"`` (the default, with a warning, as
+            ttnn has no such tensors) or ``"Float16_b"``, which is bfloat16.
 
     Returns:
         The same kind of object as ``mod``.
@@ -73,8 +74,9 @@ def apply_tt_defaults(
     Raises:
         ArgumentError: ``mod`` is neither an IRModule nor a PrimFunc.
         NoKernelError: No function in it has a launch grid.
-        OptionError: An input has a value that does not exist; :class:`DeviceError` and
-            :class:`TileShapeError` are kinds of it.
+        OptionError: An input has a value that does not exist;
+            :class:`~tilelang.tt.errors.DeviceError` and
+            :class:`~tilelang.tt.errors.TileShapeError` are kinds of it.
         GridError: A launch grid is symbolic, empty or contradictory.
     """
     pass_ = transform.ApplyTTDefaults(

@@ -58,13 +58,16 @@ Lines PrintScript(const Value& func, const Value& underlined) {
   static constinit const GlobalFunction make_config{"node.PrinterConfig"};
   static constinit const GlobalFunction print{"node.TVMScriptPrinterScript"};
   Entries options = {{"extra_config", MakeMap({{"tirx.prefix", "T"}})}};
-  if (!underlined.is_none()) {
+  if (underlined.type_index() >= kTVMFFIDynObjectBegin) {
     options.emplace_back("obj_to_underline", MakeArray(std::vector<Value>{underlined}));
   }
   const Value config = make_config({MakeMap(options).raw()});
   Lines lines = SplitLines(*print({func.raw(), config.raw()}).AsString());
   const auto is_decorator = [](const std::string& line) { return line.starts_with("@"); };
   lines.erase(lines.begin(), std::ranges::find_if(lines, is_decorator));
+  // The package's own attributes are long and not what a person looks for.
+  std::erase_if(lines,
+                [](const std::string& line) { return line.find("\"tt_") != std::string::npos; });
   return lines;
 }
 
@@ -131,10 +134,13 @@ std::string FunctionName(const Value& func) {
 
 void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics) {
   std::string text;
+  bool head_shown = false;
   for (const Diagnostic& diagnostic : diagnostics) {
     if (!text.empty()) text += "\n\n";
     text += "kernel " + FunctionName(func) + ": " + diagnostic.message + "\n";
-    text += Excerpt(func, diagnostic.underlined);
+    const bool head = diagnostic.underlined.is_none();
+    if (!head || !head_shown) text += Excerpt(func, diagnostic.underlined);
+    head_shown |= head;
     text += "help: " + diagnostic.help;
     const std::string location = LocationIn(func, diagnostic.node);
     if (!location.empty()) text += "\n  --> " + location;

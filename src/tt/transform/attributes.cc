@@ -21,11 +21,11 @@ namespace {
 
 /*! Calls; what is refused there is refused with the key in front of it. */
 template <typename Call>
-decltype(auto) Naming(const ir::Interned& key, Call call) {
+decltype(auto) Naming(const char* key, Call call) {
   try {
     return call();
   } catch (const Error& error) {
-    throw Error(error.kind(), std::string("attribute ") + key.text() + ": " + error.what());
+    throw Error(error.kind(), std::string("attribute ") + key + ": " + error.what());
   }
 }
 
@@ -36,7 +36,7 @@ CoreRange ReadRange(const Value& rectangle) {
     if (value) corners.push_back(*value);
   }
   if (corners.size() != 4 || ir::Elements(rectangle).size() != 4) {
-    ThrowMistyped(input::kCores, "a list of rectangles [x0, y0, x1, y1] of integers");
+    ThrowMistyped(input::kCores, "a list of rectangles [[x0, y0, x1, y1], ...] of integers");
   }
   return {corners[0], corners[1], corners[2], corners[3]};
 }
@@ -94,19 +94,20 @@ int64_t Inputs::Int(const ir::Interned& key) const {
 
 const device::Device& Inputs::Device() const {
   const std::string name = String(input::kDevice);
-  return Naming(input::kDevice,
+  return Naming(input::kDevice.text(),
                 [&]() -> const device::Device& { return device::FindDevice(name); });
 }
 
 plan::CoreSet Inputs::Cores() const {
   const Value rectangles = Required(input::kCores);
-  if (rectangles.type_index() != kTVMFFIArray) ThrowMistyped(input::kCores, "a list of rectangles");
+  if (rectangles.type_index() != kTVMFFIArray)
+    ThrowMistyped(input::kCores, "a list of rectangles [[x0, y0, x1, y1], ...] of integers");
   std::vector<CoreRange> ranges;
   for (const TVMFFIAny& rectangle : ir::Elements(rectangles)) {
     ranges.push_back(ReadRange(Value::CopyOf(rectangle)));
   }
   const device::Device& device = Device();
-  return Naming(input::kCores, [&] {
+  return Naming(input::kCores.text(), [&] {
     plan::CoreSet cores(std::move(ranges));
     cores.CheckOn(device);
     return cores;
@@ -115,32 +116,36 @@ plan::CoreSet Inputs::Cores() const {
 
 plan::CoreOrder Inputs::CoreOrder() const {
   const std::string name = String(input::kCoreOrder);
-  return Naming(input::kCoreOrder, [&] { return plan::ParseCoreOrder(name); });
+  return Naming(input::kCoreOrder.text(), [&] { return plan::ParseCoreOrder(name); });
 }
 
 device::TileShape Inputs::Tile() const {
   const device::TileShape tile = {Int(input::kTileHeight), Int(input::kTileWidth)};
-  Naming(input::kTileHeight, [&] { device::CheckTileShape(tile); });
+  Naming("tt_tile_height and tt_tile_width", [&] { device::CheckTileShape(tile); });
   return tile;
 }
 
+bool Inputs::ChoosesFloat16Format() const {
+  return !ir::MapGet(attrs_, input::kDataFormat).is_none();
+}
+
 std::string Inputs::Float16Format() const {
-  if (ir::MapGet(attrs_, input::kDataFormat).is_none()) return "Float16";
+  if (!ChoosesFloat16Format()) return "Float16";
   const std::string format = String(input::kDataFormat);
-  Naming(input::kDataFormat, [&] { device::CheckFloat16Format(format); });
+  Naming(input::kDataFormat.text(), [&] { device::CheckFloat16Format(format); });
   return format;
 }
 
 void Inputs::CheckSchedule() const {
   const std::string policy = String(input::kSchedulePolicy);
   const std::string order = String(input::kScheduleOrder);
-  Naming(input::kSchedulePolicy, [&] { plan::CheckPolicy(policy); });
-  Naming(input::kScheduleOrder, [&] { plan::CheckTileOrder(order); });
+  Naming(input::kSchedulePolicy.text(), [&] { plan::CheckPolicy(policy); });
+  Naming(input::kScheduleOrder.text(), [&] { plan::CheckTileOrder(order); });
 }
 
 void Inputs::CheckLayout() const {
   const std::string type = String(input::kLayoutType);
-  Naming(input::kLayoutType, [&] { plan::CheckLayoutType(type); });
+  Naming(input::kLayoutType.text(), [&] { plan::CheckLayoutType(type); });
 }
 
 Value AttributesOf(const Value& func) {

@@ -35,6 +35,8 @@ class Inputs {
   plan::CoreOrder CoreOrder() const;
   device::TileShape Tile() const;
   std::string Float16Format() const;
+  /*! Whether the user has said how float16 is stored. */
+  bool ChoosesFloat16Format() const;
 
   /*! Refuses a policy, order or layout that does not exist. */
   void CheckSchedule() const;

@@ -227,7 +227,7 @@ Value Infer(const Value& func) {
         CachedBufferEntry(tensor, access.parameters[tensor.parameter.index], context));
   }
   Value out = WithAttributes(func, {{key::kBuffers, ir::MakeArray(buffers)}});
-  WarnOfFloat16(func, tensors);
+  if (!inputs.ChoosesFloat16Format()) WarnOfFloat16(func, tensors);
   return out;
 }
 

@@ -1,0 +1,32 @@
+"""Sphinx configuration. Build with ``sphinx-build -W -n --keep-going docs docs/_build/html``, the package installed."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+project = "tilelang.tt"
+author = "the tilelang.tt authors"
+copyright = author
+version = release = re.search(r'"(.+)"', (ROOT / "tilelang" / "tt" / "_version.py").read_text().split("=")[1])[1]
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+nitpicky = True
+nitpick_ignore_regex = [
+    # Classes of the hosts and the type variable over them, and of Python: there is no inventory to link to.
+    (r"py:.*", r"tvm\..*|IRModule|PrimFunc|Var|(.*\.)?ModuleOrFunc|collections\.abc\..*"),
+]
+
+myst_heading_anchors = 3
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+napoleon_use_ivar = True
+
+html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_title = f"tilelang.tt {release}"
+html_show_copyright = False
+html_show_sphinx = False
+pygments_style = "default"

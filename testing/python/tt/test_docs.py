@@ -1,0 +1,113 @@
+"""The documentation says what is true: its Python runs, its output is real, its lists are complete.
+
+In README.md and docs/, the ``python`` blocks of a page run in order and share their names. A ``text`` block right
+after one is its output, in full, or up to a last line of ``...``. A block whose first line is ``# TileLang only`` or
+``# apache-tvm only`` runs on that host. An error of this package ends a block and is part of its output.
+"""
+
+import contextlib
+import inspect
+import io
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import tilelang
+from tilelang.tt import BufferAttrs, RuntimeArg, ScheduleAttrs, _host, apply_tt_defaults, errors, transform
+
+ROOT = Path(__file__).parents[3]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Blocks that do not run here begin with this.
+OTHER_HOST = "# apache-tvm only" if getattr(tilelang, "__file__", None) else "# TileLang only"
+PYTHON_AND_OUTPUT = re.compile(r"^```python\n(.*?)^```$(?:\n*^```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Example:
+    source: str
+    output: str
+    line: int
+
+
+def examples(page: Path) -> list[Example]:
+    """The Python blocks of a page that run on this host."""
+    text = page.read_text(encoding="utf-8")
+    found = [Example(m[1], m[2] or "", text.count("\n", 0, m.start(1))) for m in PYTHON_AND_OUTPUT.finditer(text)]
+    return [example for example in found if not example.source.startswith(OTHER_HOST)]
+
+
+def run(example: Example, file: Path, names: dict) -> str:
+    # From a file, because TVM's parser reads the source from there, and with the page's line numbers.
+    source = "\n" * example.line + example.source
+    file.write_text(source, encoding="utf-8")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        try:
+            exec(compile(source, str(file), "exec"), names)
+        except errors.TTError as error:
+            print(f"{type(error).__name__}: {error}")
+    return printed.getvalue()
+
+
+PAGES_WITH_PYTHON = [page for page in PAGES if examples(page)]
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_PYTHON, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page_prints_what_it_says(page, tmp_path):
+    names = {"__name__": page.stem}
+    for example in examples(page):
+        printed = run(example, tmp_path / f"{page.stem}_line_{example.line}.py", names)
+        expected = example.output
+        if expected.endswith("\n...\n"):
+            expected = expected.removesuffix("...\n")
+            printed = printed[: len(expected)]
+        assert printed == expected, f"{page.name}:{example.line}"
+
+
+def test_examples_are_found():
+    assert sum(len(examples(page)) for page in PAGES) > 30
+
+
+def test_demo_fits_a_terminal_and_shows_the_numbers():
+    demo = [sys.executable, str(ROOT / "examples" / "gemm.py")]
+    lines = subprocess.run(demo, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(lines) <= 45
+    assert max(map(len, lines)) <= 100
+    assert "11 x 16 x 1 = 176 work tiles" in "".join(lines)
+    # 22 tiles of 2048 bytes, 700 elements of two bytes in them.
+    assert "bias read bfloat16 700 32 x 704 1 x 22 22 45,056 43,656 96.9%" in [" ".join(line.split()) for line in lines]
+
+
+def test_errors_page_lists_every_class():
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    classes = [name for name, value in vars(errors).items() if inspect.isclass(value)]
+    assert re.findall(r"^\.\. autoexception:: tilelang\.tt\.errors\.(\w+)", page, re.MULTILINE) == classes
+
+
+def test_attributes_page_lists_every_key():
+    page = (ROOT / "docs" / "attributes.md").read_text(encoding="utf-8")
+    inputs = {f"tt_{name}" for name in inspect.signature(apply_tt_defaults).parameters if name != "mod"}
+    tables = [inputs, *(set(view.__annotations__) for view in (ScheduleAttrs, RuntimeArg, BufferAttrs))]
+    documented = [
+        {key for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)}
+        for table in re.findall(r"^\| key \|.*?(?=\n\n)", page, re.MULTILINE | re.DOTALL)
+    ]
+    assert documented == tables
+
+
+def test_every_pass_has_a_page():
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "passes").glob("*.md"))
+    passes = [make() for name, make in vars(transform).items() if name[0].isupper() and inspect.isfunction(make)]
+    assert passes
+    for pass_ in passes:
+        assert f"`{pass_.info.name}`" in pages
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/hosts.md"])
+def test_page_names_every_host(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert [str(tried) for tried in _host._TRIED if f"pip install {tried}" not in text] == []
