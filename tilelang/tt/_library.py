@@ -26,8 +26,9 @@ def load() -> None:
         import tvm_ffi
     except ImportError as error:
         raise errors.HostError(f"apache-tvm-ffi cannot be imported: {error}") from error
+    # Warnings too: a filter may turn one into an error, which then passes through the host.
     for error_class in vars(errors).values():
-        if isinstance(error_class, type) and issubclass(error_class, errors.TTError):
+        if isinstance(error_class, type) and issubclass(error_class, (errors.TTError, Warning)):
             tvm_ffi.register_error(f"tilelang.tt.{error_class.__name__}", error_class)
     tvm_ffi.register_global_func("tilelang.tt.warn", _warn, override=True)
     try:

@@ -17,7 +17,7 @@ class RuntimeArg(TypedDict, total=False):
 
     Attributes:
         name: ``start_id``, ``count``, ``grid_x``, ``grid_y`` or ``kt_tiles``.
-        dtype: ``uint32``; ``uint64`` for tile numbers of grids beyond 2^32 tiles.
+        dtype: ``uint32``; ``uint64`` where the number may not fit 32 bits.
         scope: ``per_core`` or ``common``.
         source: ``schedule``; for ``kt_tiles`` ``none`` where nothing is reduced, else ``unresolved``.
         value: What is known of a common argument; absent where nothing is.
@@ -165,8 +165,10 @@ def _attribute(func: "PrimFunc", key: str, pass_name: str) -> Any:
 
 
 def _to_python(value: Any) -> Any:
-    if isinstance(value, (bool, int, str)):
+    if isinstance(value, (bool, int)):
         return value
+    if isinstance(value, str):
+        return str(value)  # tvm-ffi has a string class of its own
     if hasattr(value, "items"):
         return {str(key): _to_python(item) for key, item in value.items()}
     return [_to_python(item) for item in value]

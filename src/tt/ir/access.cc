@@ -202,16 +202,26 @@ class AccessReader {
     return found == owners_.end() ? std::nullopt : std::optional(found->second);
   }
 
-  /*! The same for an expression that points into memory. */
+  /*! The same for an expression that points into memory. A number that is loaded points nowhere. */
   std::optional<int64_t> OwnerOf(const Value& expr) const {
     Walker walker(expr);
     for (Value node; walker.Next(&node);) {
-      const bool load = KindOf(node) == NodeKind::kBufferLoad;
-      const Value memory = MemoryOf(load ? BufferOf(node) : node);
-      if (const auto owner = Find(memory)) return owner;
-      walker.PushChildren(node);
+      if (KindOf(node) == NodeKind::kBufferLoad) continue;
+      const Value place = AddressedPlace(node);
+      if (const auto owner = Find(MemoryOf(place.is_none() ? node : BufferOf(place)))) return owner;
+      if (place.is_none()) walker.PushChildren(node);
     }
     return std::nullopt;
+  }
+
+  /*! The load whose address a call takes; none for any other node. */
+  static Value AddressedPlace(const Value& node) {
+    if (KindOf(node) != NodeKind::kCall) return {};
+    const std::string name = GetString(Get(node, FieldId::kOp), FieldId::kName);
+    if (name != "tirx.address_of" && name != "tl.access_ptr") return {};
+    const Value args = Get(node, FieldId::kArgs);
+    const Value place = Value::CopyOf(ElementsUpTo(args, 0)[0]);
+    return KindOf(place) == NodeKind::kBufferLoad ? place : Value();
   }
 
   /*! An access through a buffer; memory that nobody has declared is on the chip, or foreign. */

@@ -60,20 +60,31 @@ ir::Entries Complete(const Value& attrs, const Value& overrides) {
   return inputs;
 }
 
-void Validate(const ir::Entries& entries) {
+/*! Refuses the function with all inputs that are wrong, not just the first. */
+void Validate(const Value& func, const ir::Entries& entries) {
   const Inputs inputs(ir::MakeMap(entries));
-  inputs.Cores();
-  inputs.CoreOrder();
-  inputs.CheckSchedule();
-  inputs.CheckLayout();
-  inputs.Tile();
-  inputs.Float16Format();
+  std::vector<ir::Diagnostic> diagnostics;
+  const auto check = [&](auto read) {
+    try {
+      read();
+    } catch (const Error& error) {
+      diagnostics.push_back(ToDiagnostic(error));
+    }
+  };
+  check([&] { inputs.Cores(); });
+  check([&] { inputs.CoreOrder(); });
+  check([&] { inputs.CheckPolicy(); });
+  check([&] { inputs.CheckScheduleOrder(); });
+  check([&] { inputs.CheckLayout(); });
+  check([&] { inputs.Tile(); });
+  check([&] { inputs.Float16Format(); });
+  if (!diagnostics.empty()) ir::Refuse(func, diagnostics);
 }
 
 Value Apply(const Value& func, const Value& overrides) {
   if (!ir::FindGrid(func)) return func;
   const ir::Entries inputs = Complete(AttributesOf(func), overrides);
-  Validate(inputs);
+  Validate(func, inputs);
   Value out = WithAttributes(func, inputs);
   if (out.object() == func.object()) return out;
   return WithoutAttributes(WithoutAttributes(out, ScheduleKeys()), ShardKeys());

@@ -136,10 +136,13 @@ std::string Inputs::Float16Format() const {
   return format;
 }
 
-void Inputs::CheckSchedule() const {
+void Inputs::CheckPolicy() const {
   const std::string policy = String(input::kSchedulePolicy);
-  const std::string order = String(input::kScheduleOrder);
   Naming(input::kSchedulePolicy.text(), [&] { plan::CheckPolicy(policy); });
+}
+
+void Inputs::CheckScheduleOrder() const {
+  const std::string order = String(input::kScheduleOrder);
   Naming(input::kScheduleOrder.text(), [&] { plan::CheckTileOrder(order); });
 }
 

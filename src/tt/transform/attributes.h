@@ -38,8 +38,9 @@ class Inputs {
   /*! Whether the user has said how float16 is stored. */
   bool ChoosesFloat16Format() const;
 
-  /*! Refuses a policy, order or layout that does not exist. */
-  void CheckSchedule() const;
+  /*! Refuse a policy, order or layout that does not exist. */
+  void CheckPolicy() const;
+  void CheckScheduleOrder() const;
   void CheckLayout() const;
 
  private:

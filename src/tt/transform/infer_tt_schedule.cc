@@ -14,6 +14,7 @@
 
 #include <tuple>
 
+#include "core/checked.h"
 #include "ir/access.h"
 #include "ir/launch.h"
 #include "plan/schedule.h"
@@ -27,8 +28,11 @@ namespace {
 using ir::Interned;
 using ir::Value;
 
-// Runtime arguments are 32-bit words; beyond this many tiles a tile's number takes two.
-constexpr int64_t kMaxTilesOf32Bits = int64_t{1} << 32;
+/*! Runtime arguments are 32-bit words; a number that does not fit one takes two. */
+const Value& WordFor(int64_t largest) {
+  static constinit const Interned uint32{"uint32"}, uint64{"uint64"};
+  return largest < int64_t{1} << 32 ? uint32 : uint64;
+}
 
 namespace key {
 constinit const Interned kGridX{"tt_grid_x"}, kGridY{"tt_grid_y"}, kGridZ{"tt_grid_z"};
@@ -87,43 +91,50 @@ struct FixedArguments {
   Value start_id, count, kt_tiles;
 };
 
-FixedArguments MakeFixedArguments(bool wide, bool may_reduce) {
-  const Value tile_number(wide ? "uint64" : "uint32"), per_core("per_core"), schedule("schedule");
+FixedArguments MakeFixedArguments(const Value& start_word, const Value& count_word,
+                                  bool may_reduce) {
+  const Value per_core("per_core"), schedule("schedule");
   // A reduction has as many K tiles as its tensors say; which they are has not been found.
   const Value source(may_reduce ? "unresolved" : "none");
   const Value value = may_reduce ? Value() : Value(int64_t{1});
-  return {Argument("start_id", tile_number, per_core, schedule, Value()),
-          Argument("count", tile_number, per_core, schedule, Value()),
-          Argument("kt_tiles", "uint32", "common", source, value)};
+  return {Argument("start_id", start_word, per_core, schedule, Value()),
+          Argument("count", count_word, per_core, schedule, Value()),
+          Argument("kt_tiles", WordFor(1), "common", source, value)};
 }
 
-Value RuntimeArgsSchema(const plan::Grid& grid, int64_t num_tiles, bool may_reduce) {
-  static auto* cache = new Cache<std::pair<bool, bool>, FixedArguments>;
-  static constinit const Interned grid_x{"grid_x"}, grid_y{"grid_y"}, uint32{"uint32"};
+Value RuntimeArgsSchema(const plan::Grid& grid, int64_t num_tiles, int64_t num_cores,
+                        bool may_reduce) {
+  static auto* cache = new Cache<std::tuple<std::string, std::string, bool>, FixedArguments>;
+  static constinit const Interned grid_x{"grid_x"}, grid_y{"grid_y"};
   static constinit const Interned common{"common"}, schedule{"schedule"};
-  const bool wide = num_tiles > kMaxTilesOf32Bits;
+  const Value& start_word = WordFor(num_tiles - 1);
+  const Value& count_word = WordFor(CeilDiv(num_tiles, num_cores));
   const FixedArguments fixed =
-      cache->Get({wide, may_reduce}, [&] { return MakeFixedArguments(wide, may_reduce); });
+      cache->Get({*start_word.AsString(), *count_word.AsString(), may_reduce},
+                 [&] { return MakeFixedArguments(start_word, count_word, may_reduce); });
   return ir::MakeArray(std::vector<Value>{
-      fixed.start_id, fixed.count, Argument(grid_x, uint32, common, schedule, grid.x),
-      Argument(grid_y, uint32, common, schedule, grid.y), fixed.kt_tiles});
+      fixed.start_id, fixed.count, Argument(grid_x, WordFor(grid.x), common, schedule, grid.x),
+      Argument(grid_y, WordFor(grid.y), common, schedule, grid.y), fixed.kt_tiles});
 }
 
 Value Infer(const Value& func) {
   const std::optional<plan::Grid> grid = ir::FindGrid(func);
   if (!grid) return func;
   const Inputs inputs = Inputs::Of(func);
-  inputs.CheckSchedule();
+  inputs.CheckPolicy();
+  inputs.CheckScheduleOrder();
   const int64_t num_tiles = plan::NumTiles(*grid);
   const bool may_reduce = ir::MayReduce(func);
   const CoreCoord workers = inputs.Device().worker_grid;
 
-  ir::Entries entries = CachedSplitEntries(num_tiles, inputs.Cores(), inputs.CoreOrder());
+  const plan::CoreSet cores = inputs.Cores();
+  ir::Entries entries = CachedSplitEntries(num_tiles, cores, inputs.CoreOrder());
   entries.emplace_back(key::kGridX, grid->x);
   entries.emplace_back(key::kGridY, grid->y);
   entries.emplace_back(key::kGridZ, grid->z);
   entries.emplace_back(key::kCoreGrid, ir::MakeArray({workers.x, workers.y}));
-  entries.emplace_back(key::kRuntimeArgsSchema, RuntimeArgsSchema(*grid, num_tiles, may_reduce));
+  entries.emplace_back(key::kRuntimeArgsSchema,
+                       RuntimeArgsSchema(*grid, num_tiles, cores.size(), may_reduce));
   return WithAttributes(func, entries);
 }
 

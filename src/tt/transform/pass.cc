@@ -1,8 +1,5 @@
 #include "transform/pass.h"
 
-#include "core/error.h"
-#include "ir/diagnostic.h"
-
 namespace tt::transform {
 namespace {
 
@@ -30,11 +27,15 @@ Value RunOn(const Value& func, const FunctionTransform& transform) {
   } catch (const Error& error) {
     // Without the function there is nothing to show; a host that is not understood may not print.
     if (error.kind() == ErrorKind::kHost || error.kind() == ErrorKind::kInternal) throw;
-    ir::Refuse(func, {{error.kind(), error.what(), HelpFor(error.kind()), Value(), Value()}});
+    ir::Refuse(func, {ToDiagnostic(error)});
   }
 }
 
 }  // namespace
+
+ir::Diagnostic ToDiagnostic(const Error& error) {
+  return {error.kind(), error.what(), HelpFor(error.kind()), Value(), Value()};
+}
 
 Value MakePass(const char* name, FunctionTransform transform) {
   static constinit const ir::GlobalFunction make_info{"transform.PassInfo"};

@@ -3,6 +3,8 @@
 
 #include <functional>
 
+#include "core/error.h"
+#include "ir/diagnostic.h"
 #include "ir/ffi.h"
 
 namespace tt::transform {
@@ -15,5 +17,8 @@ using FunctionTransform = std::function<ir::Value(const ir::Value& func)>;
  * refuse becomes a refusal that names the function.
  */
 ir::Value MakePass(const char* name, FunctionTransform transform);
+
+/*! What a layer below refused, as a diagnostic of the function as a whole. */
+ir::Diagnostic ToDiagnostic(const Error& error);
 
 }  // namespace tt::transform

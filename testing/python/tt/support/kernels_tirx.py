@@ -4,15 +4,10 @@ One text for every host: a grid cell does its block in serial loops, with plain 
 and accumulates in local memory, so that it does to DRAM exactly what its TileLang twin does.
 """
 
-from contextlib import suppress
 from functools import partial
 
-with suppress(ImportError):
-    import tilelang  # noqa: F401  # its own TVM is found only after this
-
-from tvm.script import tirx as T
-
 from .cases import KernelCase, Param
+from .host import HAS_DEVICE_SCOPES, T
 
 
 def gemm(M=256, N=384, K=128, block_M=64, block_N=64, dtype="bfloat16"):
@@ -618,5 +613,5 @@ CASES: tuple[KernelCase, ...] = (
         scalars=(("n", "int32"), ("scale", "float32")),
     ),
     # TileLang's own TVM has no device scopes.
-    *((KernelCase("gemm_cta_id", gemm_cta_id, (6, 4, 1), GEMM_PARAMS),) if hasattr(T, "device_entry") else ()),
+    *((KernelCase("gemm_cta_id", gemm_cta_id, (6, 4, 1), GEMM_PARAMS),) if HAS_DEVICE_SCOPES else ()),
 )

@@ -12,20 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 
-try:  # TileLang brings its own TVM and must be imported first; an overlay without it is a namespace with no __file__
-    import tilelang
-except ImportError:
-    tilelang = None
-ON_TILELANG = getattr(tilelang, "__file__", None) is not None
+from .host import HAS_DEVICE_SCOPES, ON_TILELANG, T  # isort: skip  # the host comes before tvm
 
 import tvm
 from tvm import s_tir, te, tirx
-from tvm.script import tirx as T
 
 if ON_TILELANG:
     import tilelang.language as L
 
-HAS_DEVICE_SCOPES = hasattr(T, "cta_id")
+    import tilelang
 
 
 @dataclass(frozen=True)
@@ -69,7 +64,8 @@ def _after(build, *passes) -> Callable[[], tvm.IRModule]:
     def run():
         target = tvm.target.Target(tvm.target.Target({"kind": "cuda", "arch": "sm_90"}), "c")
         func = build()["main"].with_attr("global_symbol", "main").with_attr("target", target)
-        return reduce(lambda mod, make_pass: make_pass()(mod), passes, _module(func))
+        with tvm.ir.transform.PassContext():  # not the tests': AnnotateEntryFunc changes the module it is given
+            return reduce(lambda mod, make_pass: make_pass()(mod), passes, _module(func))
 
     return run
 
@@ -520,7 +516,7 @@ def _cuda_pipeline():
 
     mod = _after(tilelang_kernel_with_shared_tile)()
     target = mod["main"].attrs["target"]
-    with target:
+    with target, tvm.ir.transform.PassContext():
         return CUDA_PIPELINE.lower(mod, target)
 
 

@@ -1,0 +1,62 @@
+"""What every test of the package runs under. `support/` holds the kernels, the oracle and the helpers."""
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[2]
+# `python -m pytest` puts the checkout on the path, whose tilelang/ would stand before the installed one.
+sys.path[:] = [str(HERE), *(entry for entry in sys.path if Path(entry).resolve() != REPOSITORY)]
+
+import pytest
+from hypothesis import HealthCheck, settings
+from support import host
+
+import tilelang.tt
+
+settings.register_profile(
+    "tt",
+    deadline=None,
+    max_examples=100,
+    database=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # the pass context is the same for every example
+)
+settings.load_profile("tt")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--kernels",
+        metavar="DIR",
+        default=os.environ.get("TILELANG_TT_KERNELS"),
+        help="real TileLang kernels with an index.json; tests on them run on TileLang (default: $TILELANG_TT_KERNELS)",
+    )
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "deep: the body is too deep for the host's own check of immutability")
+
+
+def pytest_ignore_collect(collection_path, config):
+    if collection_path.name == "test_real_kernels.py" and not (host.ON_TILELANG and config.getoption("--kernels")):
+        return True
+    return None
+
+
+def pytest_report_header(config):
+    return (
+        f"host: {host.HOST} {host.VERSION} (TVM {host.tvm.__version__}), apache-tvm-ffi {host.FFI_VERSION}, "
+        f"tilelang-tt {tilelang.tt.__version__}"
+    )
+
+
+@pytest.fixture(autouse=True)
+def immutable_module(request):
+    """A pass that changes the module it is given fails, in every test."""
+    if request.node.get_closest_marker("deep"):
+        yield
+        return
+    with host.tvm.ir.transform.PassContext(config={"testing.immutable_module": True}):
+        yield

@@ -1,0 +1,184 @@
+"""The truth in numbers, stated slowly: by walking tiles, cores and elements one at a time."""
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+
+import numpy as np
+
+Rectangle = Sequence[int]  # [x0, y0, x1, y1], both corners inclusive
+
+FORMATS = {  # dtype: (tt-metal's name, bytes of an element)
+    "float32": ("Float32", 4),
+    "float16": ("Float16", 2),
+    "bfloat16": ("Float16_b", 2),
+    "int32": ("Int32", 4),
+    "uint32": ("UInt32", 4),
+    "uint16": ("UInt16", 2),
+    "uint8": ("UInt8", 1),
+    "int8": ("Int8", 1),
+}
+TILE_SHAPES = (
+    (32, 32),
+    (16, 32),
+    (32, 16),
+    (16, 16),
+    (8, 32),
+    (4, 32),
+    (2, 32),
+    (1, 32),
+    (8, 16),
+    (4, 16),
+    (2, 16),
+    (1, 16),
+)
+DRAM_ALIGNMENT = 32
+WORKERS = (8, 8)
+
+
+def lines_of(rectangle: Rectangle, order: str) -> list[list[tuple[int, int]]]:
+    """The rows of a rectangle, or its columns where cores are numbered along columns."""
+    x0, y0, x1, y1 = rectangle
+    if order == "row_major":
+        return [[(x, y) for x in range(x0, x1 + 1)] for y in range(y0, y1 + 1)]
+    return [[(x, y) for y in range(y0, y1 + 1)] for x in range(x0, x1 + 1)]
+
+
+def cores_of(rectangles: Iterable[Rectangle], order: str) -> list[tuple[int, int]]:
+    """All cores in the order of their linear ids."""
+    return [core for rectangle in rectangles for line in lines_of(rectangle, order) for core in line]
+
+
+def cells_of(rectangles: Iterable[Rectangle]) -> list[tuple[int, int]]:
+    return cores_of(rectangles, "row_major")
+
+
+def owners_of(num_tiles: int, num_cores: int) -> list[int]:
+    """The core of every work tile, by dealing one tile to every core in turn and then laying the hands in a row."""
+    hands = [0] * num_cores
+    for tile in range(num_tiles):
+        hands[tile % num_cores] += 1
+    return [core for core, hand in enumerate(hands) for _ in range(hand)]
+
+
+def tiles_per_core(num_tiles: int, num_cores: int) -> list[list[int]]:
+    table = [[0, 0] for _ in range(num_cores)]
+    for tile, core in enumerate(owners_of(num_tiles, num_cores)):
+        if table[core][1] == 0:
+            table[core][0] = tile
+        table[core][1] += 1
+    return table
+
+
+def cover(rectangles: Sequence[Rectangle], start: int, count: int, order: str) -> list[list[int]]:
+    """The cores with ids [start, start + count) as ttnn cuts them: per rectangle what is left of a line that was begun,
+    the full lines after it as one rectangle, and the beginning of one more line.
+    """
+    wanted = set(cores_of(rectangles, order)[start : start + count])
+    out = []
+    for rectangle in rectangles:
+        begun, full, tail = [], [], []
+        for line in lines_of(rectangle, order):
+            part = [core for core in line if core in wanted]
+            if part == line:
+                full += part
+            elif part and part[-1] == line[-1]:
+                begun = part
+            elif part:
+                tail = part
+        out += [_bounds(part) for part in (begun, full, tail) if part]
+    return out
+
+
+def _bounds(cores: list[tuple[int, int]]) -> list[int]:
+    return [*min(cores), *max(cores)]
+
+
+def split_work(rectangles: Sequence[Rectangle], units: int, order: str) -> tuple:
+    """Ttnn's split_work_to_cores."""
+    num_cores = min(units, len(cores_of(rectangles, order)))
+    if num_cores == 0:
+        return 0, [], [], [], 0, 0
+    counts = [count for _, count in tiles_per_core(units, num_cores)]
+    everyone = cover(rectangles, 0, num_cores, order)
+    most, least = max(counts), min(counts)
+    if most == least:
+        return num_cores, everyone, everyone, [], most, 0
+    busier = counts.count(most)
+    group_2 = cover(rectangles, busier, num_cores - busier, order)
+    return num_cores, everyone, cover(rectangles, 0, busier, order), group_2, most, least
+
+
+def round_up(number: int, step: int) -> int:
+    while number % step:
+        number += 1
+    return number
+
+
+def tensor_layout(shape: Sequence[int], dtype: str, tile: tuple[int, int] = (32, 32), float16="Float16") -> dict:
+    """How a tensor is tiled, padded and paged in DRAM, tile by tile."""
+    data_format, element_bytes = FORMATS["bfloat16" if (dtype, float16) == ("float16", "Float16_b") else dtype]
+    height, width = tile
+    matrix = [*([1] * (2 - len(shape))), *shape]
+    *batch, rows, columns = matrix
+    padded = [*batch, round_up(rows, height), round_up(columns, width)]
+    tile_rows, tile_columns = range(0, rows, height), range(0, columns, width)
+    pages = list(product(*map(range, batch), tile_rows, tile_columns))
+    page_size = np.zeros(tile).size * element_bytes
+    aligned = round_up(page_size, DRAM_ALIGNMENT)
+    return {
+        "data_format": data_format,
+        "num_matrices": len(list(product(*map(range, batch)))),
+        "num_tiles_height": len(tile_rows),
+        "num_tiles_width": len(tile_columns),
+        "needs_padding": padded != matrix,
+        "padded_shape": padded,
+        "page_size": page_size,
+        "aligned_page_size": aligned,
+        "num_pages": len(pages),
+        "accessor_ct_args": [2, aligned],  # 2: interleaved, in DRAM
+    }
+
+
+def schedule_attrs(grid, cores=((0, 0, 7, 7),), order="row_major", kt_source="none") -> dict:
+    """What InferDefaultTTSchedule writes on a kernel."""
+    x, y, z = grid
+    num_tiles = len(list(product(range(z), range(y), range(x))))
+    num_cores = len(cores_of(cores, order))
+    active, active_ranges, *_ = split_work(cores, num_tiles, order)
+    kt_value = {"value": 1} if kt_source == "none" else {}
+    return {
+        "tt_grid_x": x,
+        "tt_grid_y": y,
+        "tt_grid_z": z,
+        "tt_num_tiles": num_tiles,
+        "tt_core_grid": list(WORKERS),
+        "tt_num_cores": num_cores,
+        "tt_num_active_cores": active,
+        "tt_tiles_per_core": tiles_per_core(num_tiles, num_cores),
+        "tt_core_ranges": active_ranges,
+        "tt_runtime_args_schema": [
+            {"name": "start_id", "dtype": "uint32", "scope": "per_core", "source": "schedule"},
+            {"name": "count", "dtype": "uint32", "scope": "per_core", "source": "schedule"},
+            {"name": "grid_x", "dtype": "uint32", "scope": "common", "source": "schedule", "value": x},
+            {"name": "grid_y", "dtype": "uint32", "scope": "common", "source": "schedule", "value": y},
+            {"name": "kt_tiles", "dtype": "uint32", "scope": "common", "source": kt_source, **kt_value},
+        ],
+    }
+
+
+def buffer_attrs(name, index, dtype, shape, access, tile=(32, 32), float16="Float16") -> dict:
+    """The entry of tt_buffers that InferDefaultTTShard writes for one tensor."""
+    layout = tensor_layout(shape, dtype, tile, float16)
+    if not layout["needs_padding"]:
+        del layout["padded_shape"]
+    return {
+        "name": name,
+        "param_index": index,
+        "dtype": dtype,
+        "shape": list(shape),
+        "tt_access": access,
+        "tt_layout": "dram_interleaved",
+        "tt_page_layout": "tile",
+        "tt_tile_shape": list(tile),
+        **{f"tt_{key}": value for key, value in layout.items()},
+    }

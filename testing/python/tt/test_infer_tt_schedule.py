@@ -1,0 +1,227 @@
+"""The pass InferDefaultTTSchedule: before and after. `test_work_split.py` and `test_schedule.py` have the numbers."""
+
+import pytest
+import tvm
+from hypothesis import given
+from hypothesis import strategies as st
+from support import host, oracle
+from support.host import T
+from support.infer import INPUTS, bare, copy_kernel, infer, module, results
+from support.strategies import ORDERS
+from tvm import tirx
+
+from tilelang.tt import (
+    apply_tt_defaults,
+    errors,
+    infer_default_tt_schedule,
+    infer_default_tt_shard,
+    schedule_attrs,
+)
+
+
+def test_before_and_after():
+    """Three rows of two work tiles on four cores: the first two cores get two tiles."""
+    inputs = {**INPUTS, "tt_cores": [[4, 2, 5, 3]]}
+    before = copy_kernel(grid=(2, 3, 1)).with_attrs(inputs)
+    expected = before.with_attrs(
+        {
+            "tt_grid_x": 2,
+            "tt_grid_y": 3,
+            "tt_grid_z": 1,
+            "tt_num_tiles": 6,
+            "tt_core_grid": [8, 8],
+            "tt_num_cores": 4,
+            "tt_num_active_cores": 4,
+            "tt_tiles_per_core": [[0, 2], [2, 2], [4, 1], [5, 1]],
+            "tt_core_ranges": [[4, 2, 5, 3]],
+            "tt_runtime_args_schema": [
+                {"name": "start_id", "dtype": "uint32", "scope": "per_core", "source": "schedule"},
+                {"name": "count", "dtype": "uint32", "scope": "per_core", "source": "schedule"},
+                {"name": "grid_x", "dtype": "uint32", "scope": "common", "source": "schedule", "value": 2},
+                {"name": "grid_y", "dtype": "uint32", "scope": "common", "source": "schedule", "value": 3},
+                {"name": "kt_tiles", "dtype": "uint32", "scope": "common", "source": "none", "value": 1},
+            ],
+        }
+    )
+    after = infer_default_tt_schedule(before)
+    tvm.ir.assert_structural_equal(after, expected)
+    assert after.body.same_as(before.body)
+    assert "tt_num_tiles" not in before.attrs
+
+
+GRIDS = [
+    ((1, 1, 1), 1, [[0, 0, 0, 0]]),
+    ((8, 1, 1), 8, [[0, 0, 7, 0]]),
+    ((9, 1, 1), 9, [[0, 0, 7, 0], [0, 1, 0, 1]]),
+    ((4, 4, 4), 64, [[0, 0, 7, 7]]),
+    ((5, 13, 1), 64, [[0, 0, 7, 7]]),
+    ((65536, 65536, 1), 64, [[0, 0, 7, 7]]),
+]
+
+
+@pytest.mark.parametrize(("grid", "active", "ranges"), GRIDS, ids=str)
+def test_grids_on_the_whole_chip(grid, active, ranges):
+    attrs = schedule_attrs(infer_default_tt_schedule(apply_tt_defaults(bare(grid))))
+    assert (attrs["tt_num_cores"], attrs["tt_num_active_cores"], attrs["tt_core_ranges"]) == (64, active, ranges)
+    assert sum(count for _, count in attrs["tt_tiles_per_core"]) == attrs["tt_num_tiles"]
+
+
+CORES = [
+    [[0, 0, 7, 7]],
+    [[0, 0, 0, 0]],
+    [[7, 7, 7, 7]],
+    [[3, 1, 6, 4]],
+    [[4, 0, 7, 1], [0, 0, 3, 3]],
+    [[0, 5, 7, 7], [2, 2, 2, 2], [0, 0, 7, 1]],
+]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("cores", CORES, ids=str)
+@pytest.mark.parametrize("grid", [(1, 1, 1), (5, 3, 1), (7, 5, 3)], ids=str)
+def test_cores(grid, cores, order):
+    func = infer_default_tt_schedule(apply_tt_defaults(bare(grid), cores=cores, core_order=order))
+    assert results(func) == oracle.schedule_attrs(grid, cores, order)
+
+
+@given(st.tuples(*[st.integers(1, 9)] * 3), st.sampled_from(CORES), st.sampled_from(ORDERS))
+def test_every_tile_exactly_once(grid, cores, order):
+    attrs = schedule_attrs(infer_default_tt_schedule(apply_tt_defaults(bare(grid), cores=cores, core_order=order)))
+    owners = {}
+    for core, (start, count) in zip(oracle.cores_of(cores, order), attrs["tt_tiles_per_core"], strict=True):
+        for tile in range(start, start + count):
+            x, y, z = tile % grid[0], tile // grid[0] % grid[1], tile // (grid[0] * grid[1])
+            assert owners.setdefault((x, y, z), core) == core
+    assert len(owners) == grid[0] * grid[1] * grid[2]
+    assert {*oracle.cells_of(attrs["tt_core_ranges"])} == {*owners.values()}
+
+
+@pytest.mark.parametrize(
+    ("grid", "start_id", "count"),
+    [
+        ((2**16, 2**16 - 1, 1), "uint32", "uint32"),
+        ((2**16, 2**16, 1), "uint32", "uint32"),  # tile ids still fit
+        ((2**16 + 1, 2**16, 1), "uint64", "uint32"),
+        ((2**21, 2**21, 2**20), "uint64", "uint64"),
+    ],
+    ids=str,
+)
+def test_width_of_tile_numbers(grid, start_id, count):
+    schema = schedule_attrs(infer_default_tt_schedule(apply_tt_defaults(bare(grid))))["tt_runtime_args_schema"]
+    assert [argument["dtype"] for argument in schema] == [start_id, count, "uint32", "uint32", "uint32"]
+
+
+def test_one_core_of_a_grid_of_2_32_tiles():
+    """A count of 2^32 does not fit the 32 bits that a tile's number still fits."""
+    func = infer_default_tt_schedule(apply_tt_defaults(bare((2**16, 2**16, 1)), cores=[[0, 0, 0, 0]]))
+    schema = schedule_attrs(func)["tt_runtime_args_schema"]
+    assert schema[1] == {"name": "count", "dtype": "uint64", "scope": "per_core", "source": "schedule"}
+
+
+@pytest.mark.parametrize("grid", [(2**33, 2, 1), (2, 2**32, 1), (2**32 - 1, 2, 1)], ids=str)
+def test_values_fit_their_dtypes(grid):
+    schema = schedule_attrs(infer_default_tt_schedule(apply_tt_defaults(bare(grid))))["tt_runtime_args_schema"]
+    assert [argument["value"] for argument in schema[2:4]] == [grid[0], grid[1]]
+    for argument in schema[2:]:
+        assert argument["value"] < 2 ** int(argument["dtype"].removeprefix("uint")), argument
+
+
+@pytest.mark.parametrize("grid", [(2**32, 2**31, 1), (2**21, 2**21, 2**21), (2**62, 1, 2)], ids=str)
+def test_grid_beyond_64_bits(grid):
+    func = apply_tt_defaults(bare(grid))
+    with pytest.raises(errors.IntegerOverflowError, match="does not fit a signed 64-bit integer"):
+        infer_default_tt_schedule(func)
+
+
+def dot():
+    @T.prim_func
+    def main(A: T.Buffer((32,), "float32"), C: T.Buffer((32,), "float32")):
+        bx = T.launch_thread("blockIdx.x", 32)
+        total = T.alloc_buffer((1,), "float32", scope="local")
+        total[0] = T.float32(0)
+        for k in range(32):
+            total[0] = total[0] + A[k]
+        C[bx] = total[0]
+
+    return main
+
+
+def sum_by_a_call():
+    @T.prim_func
+    def main(A: T.Buffer((32,), "float32"), C: T.Buffer((32,), "float32")):
+        bx = T.launch_thread("blockIdx.x", 32)
+        T.evaluate(T.call_extern("int32", "sum", A.access_ptr("r"), C.access_ptr("w", offset=bx)))
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("build", "kt_tiles"),
+    [
+        (copy_kernel, {"source": "none", "value": 1}),
+        (bare, {"source": "none", "value": 1}),
+        (dot, {"source": "unresolved"}),
+        (sum_by_a_call, {"source": "unresolved"}),
+    ],
+)
+def test_kt_tiles(build, kt_tiles):
+    schema = schedule_attrs(infer_default_tt_schedule(apply_tt_defaults(build())))["tt_runtime_args_schema"]
+    assert schema[4] == {"name": "kt_tiles", "dtype": "uint32", "scope": "common", **kt_tiles}
+
+
+def test_again_changes_nothing():
+    once = infer_default_tt_schedule(apply_tt_defaults(copy_kernel()))
+    assert infer_default_tt_schedule(once).same_as(once)
+    mod = infer_default_tt_schedule(apply_tt_defaults(module(copy_kernel())))
+    tvm.ir.assert_structural_equal(infer_default_tt_schedule(mod), mod)
+
+
+def test_stale_results_never_survive():
+    """Whatever is written under the key of a result is recomputed, and nothing is left of an earlier grid."""
+    fresh = infer_default_tt_schedule(apply_tt_defaults(copy_kernel(grid=(2, 2, 2))))
+    stale = fresh.with_attrs(
+        {"tt_grid_x": 99, "tt_num_tiles": "nonsense", "tt_tiles_per_core": [[0, 1]], "tt_runtime_args_schema": {}}
+    )
+    tvm.ir.assert_structural_equal(infer_default_tt_schedule(stale), fresh)
+
+
+def test_independent_of_shard():
+    func = apply_tt_defaults(copy_kernel())
+    one = infer_default_tt_shard(infer_default_tt_schedule(func))
+    other = infer_default_tt_schedule(infer_default_tt_shard(func))
+    tvm.ir.assert_structural_equal(one, other)
+
+
+def test_script_round_trip():
+    func = infer(copy_kernel())
+    read = tvm.script.from_source(func.script())
+    tvm.ir.assert_structural_equal(read, func)
+    assert results(read) == results(func)
+
+
+def test_json_round_trip():
+    mod = infer(module(copy_kernel()))
+    read = tvm.ir.load_json(tvm.ir.save_json(mod))
+    tvm.ir.assert_structural_equal(read, mod)
+    assert results(read["main"]) == results(mod["main"])
+    tvm.ir.assert_structural_equal(infer_default_tt_schedule(read), mod)
+
+
+def test_json_is_stable():
+    assert tvm.ir.save_json(infer(module(copy_kernel()))) == tvm.ir.save_json(infer(module(copy_kernel())))
+
+
+if host.ON_TILELANG:
+    from support import kernels_tilelang
+
+    def test_json_round_trip_of_a_tilelang_kernel():
+        func = infer(kernels_tilelang.gemm())
+        read = tvm.ir.load_json(tvm.ir.save_json(func))
+        tvm.ir.assert_structural_equal(read, func)
+        assert results(read) == results(func)
+
+
+def test_grid_of_constants_in_an_expression():
+    """Hosts fold constants when they build; what they leave unfolded is no constant."""
+    func = bare((tirx.IntImm("int32", 3) * tirx.IntImm("int32", 2), None, None))
+    assert schedule_attrs(infer_default_tt_schedule(apply_tt_defaults(func)))["tt_grid_x"] == 6

@@ -1,0 +1,114 @@
+"""Real kernels: every attribute of every one of them against what a reader of the kernel, and the oracle, say."""
+
+import pytest
+from support import host, kernels_tirx, oracle
+from support.infer import infer, module, results
+
+KERNELS = {"tirx": kernels_tirx.CASES}
+if host.ON_TILELANG:
+    from support import kernels_tilelang
+
+    KERNELS["tilelang"] = kernels_tilelang.CASES
+
+CASES = [pytest.param(case, id=f"{language}-{case.name}") for language, cases in KERNELS.items() for case in cases]
+# Kernels in which no value is ever accumulated: one trip over K, whatever K may be.
+ELEMENTWISE = ("elementwise_ragged", "result_first", "vector_add", "unused_param")
+# Elementwise too, but on the way a buffer is updated in place, which may look like a sum.
+UPDATING = ("in_place", "aliased_abs", "scalar_params")
+
+GEMMS = ("gemm", "gemm_thread_binding", "gemm_cta_id")
+
+pytestmark = pytest.mark.filterwarnings("ignore::tilelang.tt.errors.FormatWarning")
+
+
+def kt_sources(case):
+    if case.name in UPDATING:
+        return "none", "unresolved"
+    return ("none",) if case.name in ELEMENTWISE else ("unresolved",)
+
+
+def expected_buffers(case, names, **inputs):
+    params = {param.name: param for param in case.params}
+    return [
+        oracle.buffer_attrs(name, index, params[name].dtype, params[name].shape, params[name].access, **inputs)
+        for index, name in enumerate(names)
+        if name in params
+    ]
+
+
+def names_of(case):
+    """All parameters in order: scalars stand where the kernel has them."""
+    names = [param.name for param in case.params]
+    return ["X", "n", "scale", "Y"] if case.scalars else names
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_attributes(case):
+    func = infer(case.build())
+    found = results(func)
+    assert found.pop("tt_buffers") == expected_buffers(case, names_of(case))
+    assert found in [oracle.schedule_attrs(case.grid, kt_source=source) for source in kt_sources(case)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_other_inputs(case):
+    """On few cores in another order, with small tiles, and float16 stored as bfloat16."""
+    cores = [[1, 2, 3, 3], [0, 0, 0, 1]]
+    found = results(
+        infer(
+            case.build(),
+            cores=cores,
+            core_order="column_major",
+            tile_height=16,
+            tile_width=16,
+            data_format="Float16_b",
+        )
+    )
+    assert found.pop("tt_buffers") == expected_buffers(case, names_of(case), tile=(16, 16), float16="Float16_b")
+    assert found in [
+        oracle.schedule_attrs(case.grid, cores, "column_major", kt_source=source) for source in kt_sources(case)
+    ]
+
+
+@pytest.mark.parametrize("language", KERNELS)
+def test_renaming_changes_nothing_but_names(language):
+    gemm, renamed = (
+        results(infer(case.build()))
+        for name in ("gemm", "renamed_gemm")
+        for case in KERNELS[language]
+        if case.name == name
+    )
+    new_names = {"A": "B", "B": "C", "C": "A"}
+    for entry in gemm["tt_buffers"]:
+        entry["name"] = new_names[entry["name"]]
+    assert renamed == gemm
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.id.split("-")[1] in GEMMS])
+def test_one_gemm_in_every_language(case):
+    (reference,) = [case for case in kernels_tirx.CASES if case.name == "gemm"]
+    assert results(infer(case.build())) == results(infer(reference.build()))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_function_and_module_agree(case):
+    func = case.build()
+    assert results(infer(module(func, "kernel"))["kernel"]) == results(infer(func))
+
+
+if host.ON_TILELANG:
+
+    @pytest.mark.parametrize("case", KERNELS["tilelang"], ids=lambda case: case.name)
+    def test_tirx_twin(case):
+        """The TIRx kernel of that name does the same to the same tensors on the same grid."""
+        (twin,) = [twin for twin in kernels_tirx.CASES if twin.name == case.name]
+        assert (twin.grid, twin.params, twin.scalars) == (case.grid, case.params, case.scalars)
+
+
+def test_kernels_are_all_there():
+    """What the kernels must cover."""
+    names = {case.name for case in kernels_tirx.CASES}
+    assert names >= {
+        "gemm", "gemm_bias_relu", "flash_attention", "row_softmax", "elementwise_ragged", "batched_gemm", "conv2d",
+        "dequant_gemm", "result_first", "renamed_gemm",
+    }  # fmt: skip

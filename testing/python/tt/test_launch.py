@@ -1,0 +1,272 @@
+"""Finding the launch grid in every form in which hosts write it, and nowhere else."""
+
+import pytest
+import tvm
+from support.infer import bare, copy_kernel
+from support.launch_forms import FORMS, REFUSED_FORMS, T
+from tvm import tirx
+
+from tilelang.tt import apply_tt_defaults, errors, infer_default_tt_schedule, schedule_attrs
+
+REFUSALS = {
+    "two launches in one function": (errors.MultipleLaunchesError, r"2 launches in one function; expected one"),
+    "two launches in one function, of equal extents": (errors.MultipleLaunchesError, r"2 launches in one function"),
+    "two extents for one axis": (errors.GridError, None),
+    "an extent that is no constant": (errors.GridError, r"grid extent x \(blockIdx.x\) is not an integer constant"),
+    "a body that is CUDA source": (errors.OpaqueKernelError, r"foreign source text \(code_block_source\)"),
+    "a launch axis that is no grid axis": (errors.GridError, r'thread tag "cthread" is not understood'),
+}
+UNDERSTOOD = [form for form in FORMS if form.understood]
+ERASED = [form for form in FORMS if not form.understood]
+
+
+def grid_of(func):
+    attrs = schedule_attrs(infer_default_tt_schedule(apply_tt_defaults(func)))
+    return attrs["tt_grid_x"], attrs["tt_grid_y"], attrs["tt_grid_z"]
+
+
+def refuse(func, error, message):
+    with pytest.raises(error, match=message):
+        apply_tt_defaults(func)
+
+
+@pytest.mark.parametrize("form", UNDERSTOOD, ids=str)
+def test_form(form):
+    mod = form.build()
+    out = infer_default_tt_schedule(apply_tt_defaults(mod))
+    attrs = out[form.kernel].attrs
+    assert tuple(attrs[f"tt_grid_{axis}"] for axis in "xyz") == form.grid
+    # Only the kernel gets attributes: hosts put others beside it.
+    for var, func in mod.functions.items():
+        if var.name_hint != form.kernel:
+            assert out[var.name_hint].same_as(func)
+    assert out[form.kernel].body.same_as(mod[form.kernel].body)
+
+
+if ERASED:
+
+    @pytest.mark.parametrize("form", ERASED, ids=str)
+    def test_erased_launch(form):
+        message = rf"no function has a launch grid; found `{form.kernel}` \(PrimFunc\)"
+        refuse(form.build(), errors.NoKernelError, message)
+
+
+@pytest.mark.parametrize("form", REFUSED_FORMS, ids=str)
+def test_refused_form(form):
+    mod = form.build()
+    before = mod[form.kernel]
+    error, message = REFUSALS[form.why]
+    refuse(mod, error, message)
+    assert mod[form.kernel].same_as(before)
+
+
+def test_every_function_of_a_module():
+    @T.prim_func
+    def helper(A: T.Buffer((4,), "float32")):
+        for i in range(4):
+            A[i] = T.float32(0)
+
+    mod = tvm.IRModule({"one": copy_kernel(grid=(3, 2, 1)), "helper": helper, "two": copy_kernel(grid=(5, 1, 2))})
+    mod = mod.with_attrs({"owner": "me", "answer": 42})
+    out = infer_default_tt_schedule(apply_tt_defaults(mod))
+    assert [out[name].attrs["tt_num_tiles"] for name in ("one", "two")] == [6, 10]
+    assert out["helper"].same_as(mod["helper"])
+    assert (out.attrs["owner"], out.attrs["answer"]) == ("me", 42)
+    assert {var.name_hint for var in out.functions} == {"one", "helper", "two"}
+
+
+@pytest.mark.parametrize(
+    ("attrs", "grid"),
+    [
+        ((6, 4, 3), (6, 4, 3)),
+        ((6, 4, None), (6, 4, 1)),
+        ((None, 4, None), (1, 4, 1)),
+        ((None, None, 2**40), (1, 1, 2**40)),
+        ((1, 1, 1), (1, 1, 1)),
+    ],
+    ids=str,
+)
+def test_grid_attributes(attrs, grid):
+    assert grid_of(bare(attrs)) == grid
+
+
+@pytest.mark.parametrize("make", [lambda n: tirx.IntImm("int32", n), lambda n: tirx.IntImm("int64", n)])
+def test_grid_attributes_as_ir_constants(make):
+    assert grid_of(bare((make(6), make(4), None))) == (6, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("extent", "message"),
+    [
+        (0, r"grid extent y \(attribute tl_grid_y\) is 0; expected at least 1"),
+        (-3, r"grid extent y \(attribute tl_grid_y\) is -3; expected at least 1"),
+        ("8", r"grid extent y \(attribute tl_grid_y\) is not an integer constant"),
+        (2.0, r"tl_grid_y\) is not an integer constant"),
+        (True, r"tl_grid_y\) is not an integer constant"),
+        ([4], r"tl_grid_y\) is not an integer constant"),
+        (tirx.Var("m", "int32") + 1, r"tl_grid_y\) is not an integer constant"),
+    ],
+    ids=str,
+)
+def test_refused_grid_attributes(extent, message):
+    refuse(bare((2, extent, None)), errors.GridError, message)
+
+
+def test_attributes_that_agree_with_the_body():
+    func = copy_kernel(grid=(6, 4, 1)).with_attrs({"tl_grid_x": 6, "tl_grid_y": 4})
+    assert grid_of(func) == (6, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "message"),
+    [
+        ({"tl_grid_x": 7, "tl_grid_y": 4}, r"x \(attribute tl_grid_x\) is 7, but blockIdx.x says 6"),
+        (
+            {"tl_grid_x": 4, "tl_grid_y": 6},
+            r"(?s)x \(attribute.* is 4, but.* says 6.*y \(attribute.* is 6, but.* says 4",
+        ),
+        ({"tl_grid_x": 6}, r"y \(blockIdx.y\) is 4, but attribute tl_grid_y is left out, which means 1"),
+        ({"tl_grid_x": 6, "tl_grid_y": 4, "tl_grid_z": 2}, r"z \(attribute tl_grid_z\) is 2, but blockIdx.z says 1"),
+        ({"thread_extent": {"blockIdx.x": 7, "blockIdx.y": 4}}, r"attribute blockIdx.x\) is 7, but blockIdx.x says 6"),
+    ],
+)
+def test_attributes_that_contradict_the_body(attrs, message):
+    refuse(copy_kernel(grid=(6, 4, 1)).with_attrs(attrs), errors.GridError, message)
+
+
+def test_attributes_that_contradict_each_other():
+    func = bare((6, 4, None), thread_extent={"blockIdx.x": 6, "blockIdx.y": 5})
+    refuse(func, errors.GridError, r"y \(attribute blockIdx.y\) is 5, but attribute tl_grid_y says 4")
+
+
+@pytest.mark.parametrize(
+    ("extents", "grid"),
+    [
+        ({"blockIdx.x": 6, "blockIdx.y": 4, "threadIdx.x": 128}, (6, 4, 1)),
+        ({"blockIdx.z": 3}, (1, 1, 3)),
+    ],
+    ids=str,
+)
+def test_thread_extent_attribute(extents, grid):
+    assert grid_of(bare((None, None, None), thread_extent=extents)) == grid
+
+
+@pytest.mark.parametrize("extents", [{}, {"threadIdx.x": 128}], ids=str)
+def test_thread_extent_without_blocks_is_no_launch(extents):
+    refuse(bare((None, None, None), thread_extent=extents), errors.NoKernelError, "no function has a launch grid")
+
+
+def test_threads_alone_are_one_work_tile():
+    @T.prim_func
+    def main(A: T.Buffer((32,), "float32")):
+        tx = T.launch_thread("threadIdx.x", 32)
+        A[tx] = T.float32(0)
+
+    assert grid_of(main) == (1, 1, 1)
+
+
+def test_virtual_threads_alone_launch_nothing():
+    @T.prim_func
+    def main(A: T.Buffer((32,), "float32")):
+        for vx in T.thread_binding(32, thread="vthread.x"):
+            A[vx] = T.float32(0)
+
+    refuse(main, errors.NoKernelError, "no function has a launch grid")
+
+
+def test_virtual_threads_in_a_launch():
+    @T.prim_func
+    def main(A: T.Buffer((32, 6), "float32")):
+        for bx in T.thread_binding(6, thread="blockIdx.x"):
+            for vx in T.thread_binding(32, thread="vthread.x"):
+                A[vx, bx] = T.float32(0)
+
+    assert grid_of(main) == (6, 1, 1)
+
+
+def launch_in_a_serial_loop():
+    @T.prim_func
+    def main(A: T.Buffer((6, 4), "float32")):
+        for i in range(4):
+            for bx in T.thread_binding(6, thread="blockIdx.x"):
+                A[bx, i] = T.float32(0)
+
+    return main
+
+
+def launch_in_a_while():
+    @T.prim_func
+    def main(A: T.Buffer((6,), "float32"), n: T.int32):
+        while n > 0:
+            with T.launch_thread("blockIdx.x", 6) as bx:
+                A[bx] = T.float32(0)
+
+    return main
+
+
+def launch_in_virtual_threads():
+    @T.prim_func
+    def main(A: T.Buffer((4, 6), "float32")):
+        for vx in T.thread_binding(4, thread="vthread.x"):
+            for bx in T.thread_binding(6, thread="blockIdx.x"):
+                A[vx, bx] = T.float32(0)
+
+    return main
+
+
+@pytest.mark.parametrize("build", [launch_in_a_serial_loop, launch_in_a_while, launch_in_virtual_threads])
+def test_refused_repetition(build):
+    refuse(build(), errors.MultipleLaunchesError, "the launch stands in a loop, which repeats it; expected one launch")
+
+
+def test_launch_below_other_statements():
+    """Allocations, bindings, conditions and plain loops may stand before and around the launch."""
+
+    @T.prim_func
+    def main(A: T.Buffer((6, 4), "float32"), n: T.int32):
+        scratch = T.alloc_buffer((4,), "float32", scope="local")
+        scratch[0] = T.float32(0)
+        if n > 0:
+            with T.launch_thread("blockIdx.y", 4) as by, T.launch_thread("blockIdx.x", 6) as bx:
+                A[bx, by] = scratch[0]
+
+    assert grid_of(main) == (6, 4, 1)
+
+
+@pytest.mark.parametrize("extent", [0, -1])
+def test_refused_launch(extent):
+    def loop(extent):
+        @T.prim_func
+        def main(A: T.Buffer((4,), "float32")):
+            for bx in T.thread_binding(extent, thread="blockIdx.x"):
+                A[bx] = T.float32(0)
+
+        return main
+
+    refuse(loop(extent), errors.GridError, rf"grid extent x \(blockIdx.x\) is {extent}; expected at least 1")
+
+
+def test_unknown_thread_tag():
+    @T.prim_func
+    def main(A: T.Buffer((4, 2), "float32")):
+        for bx in T.thread_binding(4, thread="blockIdx.x"):
+            for wg in T.thread_binding(2, thread="warpgroup"):
+                A[bx, wg] = T.float32(0)
+
+    refuse(main, errors.GridError, 'thread tag "warpgroup" is not understood; expected blockIdx')
+
+
+def test_empty_module():
+    refuse(tvm.IRModule({}), errors.NoKernelError, "found an empty module")
+
+
+def test_no_kernel_lists_functions_and_forms():
+    @T.prim_func
+    def helper(A: T.Buffer((4,), "float32")):
+        A[0] = T.float32(0)
+
+    refuse(
+        tvm.IRModule({"f": helper, "g": helper}),
+        errors.NoKernelError,
+        r"(?s)`f` \(PrimFunc\), `g`.*T.Kernel.*tl_grid_x",
+    )

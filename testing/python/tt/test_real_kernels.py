@@ -1,0 +1,92 @@
+"""TileLang's own kernels, which the folder of `--kernels` holds with facts about each.
+
+They need TileLang's own IR, so elsewhere, and without the folder, there is nothing to collect.
+"""
+
+import json
+from itertools import accumulate
+from operator import mul
+from pathlib import Path
+
+import pytest
+import tvm
+from support import oracle
+from support.infer import results
+
+from tilelang.tt import apply_tt_defaults, errors, infer_default_tt_schedule, infer_default_tt_shard
+
+pytestmark = pytest.mark.filterwarnings("ignore::tilelang.tt.errors.FormatWarning")
+
+
+def pytest_generate_tests(metafunc):
+    folder = metafunc.config.getoption("--kernels")
+    facts = json.loads((Path(folder) / "index.json").read_text())
+    metafunc.parametrize("fact", facts, ids=lambda fact: fact["name"])
+
+
+def load(config, fact):
+    folder = Path(config.getoption("--kernels"))
+    return tvm.ir.load_json((folder / f"{fact['name']}.json").read_text())
+
+
+def grid_of(fact):
+    """The extents on x, y and z; text where one is symbolic."""
+    (launch,) = fact["launches"]
+    return [launch["grid"].get(f"blockIdx.{axis}", 1) for axis in "xyz"]
+
+
+def schedule_refusal(fact):
+    if fact["n_launches"] > 1:
+        return errors.MultipleLaunchesError
+    return None if all(isinstance(extent, int) for extent in grid_of(fact)) else errors.GridError
+
+
+def compact(shape):
+    return [*accumulate(reversed(shape[1:]), mul, initial=1)][::-1]
+
+
+def tensor_refusal(param):
+    """Why one parameter has no layout; the dtype is looked at first."""
+    if param["dtype"] not in oracle.FORMATS:
+        return errors.DtypeError
+    if not all(isinstance(extent, int) for extent in param["shape"]):
+        return errors.ShapeError
+    return None if param["strides"] in ([], compact(param["shape"])) else errors.ShapeError
+
+
+def shard_refusal(fact):
+    """The first tensor that has no layout names the class."""
+    refusals = [tensor_refusal(param) for param in fact["params"] if param["kind"] == "buffer"]
+    return next((refusal for refusal in refusals if refusal), None)
+
+
+def test_schedule(fact, pytestconfig):
+    func = load(pytestconfig, fact)
+    if refusal := schedule_refusal(fact):
+        with pytest.raises(refusal):
+            apply_tt_defaults(func)
+        return
+    found = results(infer_default_tt_schedule(apply_tt_defaults(func)))
+    source = found["tt_runtime_args_schema"][4]["source"]
+    assert found == oracle.schedule_attrs(grid_of(fact), kt_source=source)
+    if any("gemm" in op or "reduce" in op for op in fact["ops"]):
+        assert source == "unresolved"
+
+
+def test_shard(fact, pytestconfig):
+    if schedule_refusal(fact):
+        return
+    func = apply_tt_defaults(load(pytestconfig, fact))
+    if refusal := shard_refusal(fact):
+        with pytest.raises(refusal) as caught:
+            infer_default_tt_shard(func)
+        assert type(caught.value) is refusal
+        return
+    found = results(infer_default_tt_shard(func))["tt_buffers"]
+    # What a kernel does to its tensors, index.json does not say.
+    access = {entry["name"]: entry["tt_access"] for entry in found}
+    assert found == [
+        oracle.buffer_attrs(param["name"], index, param["dtype"], param["shape"], access[param["name"]])
+        for index, param in enumerate(fact["params"])
+        if param["kind"] == "buffer"
+    ]
