@@ -3,6 +3,7 @@
 They hold plain Python numbers, strings, lists and dictionaries, copied from the IR.
 """
 
+from operator import index
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from .errors import ArgumentError, BufferLookupError, MissingInputError
@@ -128,13 +129,14 @@ def buffer_attrs(func: "PrimFunc", buffer: "str | int | Var") -> BufferAttrs:
     Raises:
         BufferLookupError: No tensor parameter is meant, or two of that name.
         MissingInputError: ``infer_default_tt_shard`` has not been run on the kernel.
+        ArgumentError: Neither argument is of a kind that is named above.
     """
     entries = list_buffer_attrs(func)
     if isinstance(buffer, str):
         found = [entry for entry in entries if entry["name"] == buffer]
     else:
-        index = _parameter_index(func, buffer)
-        found = [entry for entry in entries if entry["param_index"] == index]
+        position = _parameter_index(func, buffer)
+        found = [entry for entry in entries if entry["param_index"] == position]
     if len(found) == 1:
         return found[0]
     known = ", ".join(f"{entry['name']} (parameter {entry['param_index']})" for entry in entries) or "none"
@@ -144,24 +146,25 @@ def buffer_attrs(func: "PrimFunc", buffer: "str | int | Var") -> BufferAttrs:
 
 
 def _parameter_index(func: "PrimFunc", buffer: Any) -> int:
-    if isinstance(buffer, bool):
-        raise ArgumentError("found bool; expected a tensor's name, its index, or the parameter itself")
-    if isinstance(buffer, int):
-        return buffer
-    for index, param in enumerate(func.params):
-        if buffer.__class__ is param.__class__ and buffer.same_as(param):
-            return index
+    if hasattr(buffer, "__index__") and not isinstance(buffer, bool):
+        return index(buffer)
+    if not hasattr(buffer, "same_as"):
+        raise ArgumentError(
+            f"found {type(buffer).__name__}; expected a tensor's name, its index, or the parameter itself"
+        )
+    for position, param in enumerate(func.params):
         mapped = getattr(func, "buffer_map", {}).get(param)
-        if mapped is not None and mapped.same_as(buffer):
-            return index
+        if buffer.same_as(param) or (mapped is not None and buffer.same_as(mapped)):
+            return position
     raise BufferLookupError(f"{buffer} is not a parameter of the function")
 
 
 def _attribute(func: "PrimFunc", key: str, pass_name: str) -> Any:
-    attrs = getattr(func, "attrs", None)
-    if attrs is None or key not in attrs:
+    if not hasattr(func, "params") or not hasattr(func, "attrs"):
+        raise ArgumentError(f"found {type(func).__name__}; expected a PrimFunc")
+    if not func.attrs or key not in func.attrs:
         raise MissingInputError(f"the function has no attribute {key}; run tilelang.tt.{pass_name} first")
-    return _to_python(attrs[key])
+    return _to_python(func.attrs[key])
 
 
 def _to_python(value: Any) -> Any:

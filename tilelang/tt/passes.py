@@ -36,7 +36,7 @@ def infer_default_tt_schedule(mod: "ModuleOrFunc") -> "ModuleOrFunc":
         MultipleLaunchesError: A function launches twice.
         OptionError: An input has a value that does not exist.
     """
-    return run_on_kernels(transform.InferDefaultTTSchedule(), mod, "tt_num_tiles")
+    return run_on_kernels(transform.InferDefaultTTSchedule(), mod)
 
 
 def infer_default_tt_shard(mod: "ModuleOrFunc") -> "ModuleOrFunc":
@@ -58,30 +58,32 @@ def infer_default_tt_shard(mod: "ModuleOrFunc") -> "ModuleOrFunc":
         ShapeError: A tensor is symbolic, empty, not compact, or a raw pointer.
         OptionError: An input has a value that does not exist.
     """
-    return run_on_kernels(transform.InferDefaultTTShard(), mod, "tt_buffers")
+    return run_on_kernels(transform.InferDefaultTTShard(), mod)
 
 
-def run_on_kernels(pass_: Any, mod: "ModuleOrFunc", result_key: str) -> "ModuleOrFunc":
-    """Run a pass that gives every kernel an attribute ``result_key``; refuse what holds no kernel."""
+def run_on_kernels(pass_: Any, mod: "ModuleOrFunc") -> "ModuleOrFunc":
+    """Run a pass; refuse what holds no kernel."""
     _host.require_host()
+    import tvm_ffi
     from tvm.ir import IRModule
     from tvm.tirx import PrimFunc
 
     if isinstance(mod, PrimFunc):
-        name = (mod.attrs or {}).get("global_symbol", _ALONE)
-        return run_on_kernels(pass_, IRModule({name: mod}), result_key)[name]
+        name = _name_of(mod)
+        return run_on_kernels(pass_, IRModule({name: mod}))[name]
     if not isinstance(mod, IRModule):
         help_ = "; call its get_tir(...) for the PrimFunc" if hasattr(mod, "get_tir") else ""
         raise ArgumentError(f"found {type(mod).__name__}; expected an IRModule or a PrimFunc{help_}")
     out = pass_(mod)
-    if not any(_has_attribute(func, result_key) for func in out.functions.values()):
+    is_kernel = tvm_ffi.get_global_func("tilelang.tt.is_kernel")
+    if not any(is_kernel(func) for func in out.functions.values()):
         raise NoKernelError(_describe_no_kernel(mod))
     return out
 
 
-def _has_attribute(func: Any, key: str) -> bool:
-    attrs = getattr(func, "attrs", None)
-    return attrs is not None and key in attrs
+def _name_of(func: Any) -> str:
+    symbol = func.attrs.get("global_symbol") if func.attrs else None
+    return symbol if isinstance(symbol, str) else _ALONE
 
 
 def _describe_no_kernel(mod: Any) -> str:

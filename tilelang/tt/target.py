@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import TYPE_CHECKING
 
 from . import _native, transform
@@ -33,6 +34,14 @@ class Device:
 def devices() -> list[Device]:
     """All devices that are known, the default first."""
     return [Device(**fields) for fields in _native.devices()]
+
+
+def _as_lists(cores: Sequence[Sequence[int]]) -> object:
+    """Plain lists, which the IR can hold, of ranges and numpy arrays; the pass refuses what is none."""
+    try:
+        return [[index(corner) for corner in rectangle] for rectangle in cores]
+    except TypeError:
+        return cores
 
 
 def apply_tt_defaults(
@@ -81,7 +90,7 @@ def apply_tt_defaults(
     """
     pass_ = transform.ApplyTTDefaults(
         device=device,
-        cores=cores,
+        cores=None if cores is None else _as_lists(cores),
         core_order=core_order,
         schedule_policy=schedule_policy,
         schedule_order=schedule_order,
@@ -90,4 +99,4 @@ def apply_tt_defaults(
         tile_width=tile_width,
         data_format=data_format,
     )
-    return run_on_kernels(pass_, mod, "tt_device")
+    return run_on_kernels(pass_, mod)

@@ -1,7 +1,7 @@
 // The passes under their names in the host's registry; run when the library is loaded.
-#include <cstdio>
-
 #include "ir/ffi.h"
+#include "core/error.h"
+#include "ir/launch.h"
 #include "transform/apply_tt_defaults.h"
 #include "transform/infer_tt_schedule.h"
 #include "transform/infer_tt_shard.h"
@@ -12,15 +12,24 @@ namespace {
 using ir::Value;
 using Arguments = std::span<const TVMFFIAny>;
 
+Value OnlyArgument(Arguments arguments) {
+  if (arguments.size() == 1) return Value::FromArgument(arguments[0]);
+  throw Error(ErrorKind::kArgument,
+              "found " + std::to_string(arguments.size()) + " arguments; expected one");
+}
+
 bool Register() {
   try {
     ir::RegisterGlobal("tilelang.tt.transform.ApplyTTDefaults", [](Arguments arguments) {
-      return transform::ApplyTTDefaults(Value::FromArgument(arguments[0]));
+      return transform::ApplyTTDefaults(OnlyArgument(arguments));
     });
     ir::RegisterGlobal("tir.transform.InferDefaultTTSchedule",
                        [](Arguments) { return transform::InferDefaultTTSchedule(); });
     ir::RegisterGlobal("tir.transform.InferDefaultTTShard",
                        [](Arguments) { return transform::InferDefaultTTShard(); });
+    ir::RegisterGlobal("tilelang.tt.is_kernel", [](Arguments arguments) {
+      return Value(ir::IsKernel(OnlyArgument(arguments)));
+    });
     return true;
   } catch (...) {
     // An exception must not leave a loading library; Python finds the names missing and says so.

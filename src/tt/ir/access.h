@@ -24,7 +24,4 @@ struct KernelAccess {
  */
 KernelAccess AccessOf(const Value& func, const std::vector<Parameter>& parameters);
 
-/*! False only where no value is provably ever accumulated. */
-bool MayReduce(const Value& func);
-
 }  // namespace tt::ir

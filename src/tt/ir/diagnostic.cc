@@ -1,6 +1,7 @@
 #include "ir/diagnostic.h"
 
 #include <algorithm>
+#include <span>
 #include <sstream>
 
 #include "ir/node.h"
@@ -13,6 +14,7 @@ constexpr int kMaxPrintedDepth = 200;
 constexpr ptrdiff_t kContextLines = 2;
 constexpr size_t kMaxLines = 8;
 constexpr size_t kMaxColumns = 110;
+constexpr size_t kMaxDiagnostics = 10;
 
 using Lines = std::vector<std::string>;
 
@@ -71,6 +73,13 @@ Lines PrintScript(const Value& func, const Value& underlined) {
   return lines;
 }
 
+/*! The start of a line, in whole characters of UTF-8. */
+std::string Shorten(const std::string& line) {
+  size_t end = kMaxColumns;
+  while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;
+  return line.substr(0, end) + "...";
+}
+
 /*! The first underlined line with some context, or the head of a script that has none. */
 Lines SelectLines(const Lines& lines) {
   const auto found = std::ranges::find_if(lines, IsUnderline);
@@ -86,7 +95,7 @@ Lines SelectLines(const Lines& lines) {
                  std::back_inserter(out), is_script);
   }
   for (std::string& line : out) {
-    if (line.size() > kMaxColumns) line = line.substr(0, kMaxColumns) + "...";
+    if (line.size() > kMaxColumns) line = Shorten(line);
   }
   return out;
 }
@@ -135,7 +144,8 @@ std::string FunctionName(const Value& func) {
 void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics) {
   std::string text;
   bool head_shown = false;
-  for (const Diagnostic& diagnostic : diagnostics) {
+  for (const Diagnostic& diagnostic :
+       std::span(diagnostics).first(std::min(diagnostics.size(), kMaxDiagnostics))) {
     if (!text.empty()) text += "\n\n";
     text += "kernel " + FunctionName(func) + ": " + diagnostic.message + "\n";
     const bool head = diagnostic.underlined.is_none();
@@ -144,6 +154,9 @@ void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics) {
     text += "help: " + diagnostic.help;
     const std::string location = LocationIn(func, diagnostic.node);
     if (!location.empty()) text += "\n  --> " + location;
+  }
+  if (diagnostics.size() > kMaxDiagnostics) {
+    text += "\n\nand " + std::to_string(diagnostics.size() - kMaxDiagnostics) + " more";
   }
   throw LocatedError(diagnostics.front().kind, text);
 }

@@ -63,13 +63,24 @@ bool IsLoop(const Value& stmt) {
   return KindOf(stmt) == NodeKind::kFor || KindOf(stmt) == NodeKind::kWhile;
 }
 
-/*! Whether a statement is TileLang's root block, alone or in a sequence. */
-bool HoldsRootBlock(const Value& stmt) {
+/*! Whether a statement names a thread of a T.Kernel that the host has not lowered. */
+bool NamesThread(const Value& stmt) {
+  if (KindOf(stmt) != NodeKind::kBind) return false;
+  const Value op = TryGet(Get(stmt, FieldId::kValue), FieldId::kOp);
+  return GetString(op, FieldId::kName) == "tl.launch_thread_idx";
+}
+
+/*! Whether a statement is the root block of a T.Kernel that the host has lowered to plain loops. */
+bool HoldsLoweredRootBlock(const Value& stmt) {
+  if (IsRootBlock(TryGet(stmt, FieldId::kBlock))) return true;
+  bool found = false;
   const Value sequence = TryGet(stmt, FieldId::kSeq);
-  return IsRootBlock(TryGet(stmt, FieldId::kBlock)) ||
-         std::ranges::any_of(Elements(sequence), [](const TVMFFIAny& element) {
-           return IsRootBlock(TryGet(Value::CopyOf(element), FieldId::kBlock));
-         });
+  for (const TVMFFIAny& element : Elements(sequence)) {
+    const Value part = Value::CopyOf(element);
+    if (NamesThread(part)) return false;
+    found |= IsRootBlock(TryGet(part, FieldId::kBlock));
+  }
+  return found;
 }
 
 /*!
@@ -84,7 +95,7 @@ std::vector<Value> SerialNest(const Value& loop) {
     loops.push_back(stmt);
     stmt = Get(stmt, FieldId::kBody);
   }
-  return HoldsRootBlock(stmt) ? loops : std::vector<Value>();
+  return HoldsLoweredRootBlock(stmt) ? loops : std::vector<Value>();
 }
 
 /*! Reads the launch of one function and collects whatever is wrong with it. */
@@ -106,8 +117,9 @@ class LaunchReader {
     if (roots_.size() > 1) ReportSeveralLaunches();
     const bool in_body = !roots_.empty();
     static constinit const Interned thread_extent{"thread_extent"};
-    const bool in_attributes = ReadAttributes(attrs_, kGridKeys) |
-                               ReadAttributes(MapGet(attrs_, thread_extent), kBlockTags);
+    const bool in_attributes =
+        ReadAttributes(attrs_, kGridKeys, "attribute ") |
+        ReadAttributes(MapGet(attrs_, thread_extent), kBlockTags, "attribute thread_extent: ");
     if (!diagnostics_.empty()) Refuse(func_, diagnostics_);
     if (!in_body && !in_attributes) return std::nullopt;
     return plan::Grid{Extent(0), Extent(1), Extent(2)};
@@ -246,7 +258,7 @@ class LaunchReader {
       for (const TVMFFIAny& element : Elements(extents)) {
         const Value extent = Value::CopyOf(element);
         const auto constant = ConstantOf(extent);
-        if (!constant) return SetAxis(0, extent, "cluster_id", stmt);
+        if (!constant || *constant < 1) return SetAxis(0, extent, "cluster_id", stmt);
         ctas = CheckedMul(ctas, *constant);
       }
     }
@@ -278,18 +290,18 @@ class LaunchReader {
   }
 
   /*! Reads extents from a map. One that the map leaves out while it has others is 1. */
-  bool ReadAttributes(const Value& map, const AxisKeys& keys) {
+  bool ReadAttributes(const Value& map, const AxisKeys& keys, const std::string& where) {
     if (map.type_index() != kTVMFFIMap) return false;
     std::array<Value, 3> extents;
     for (size_t axis = 0; axis < 3; ++axis) extents[axis] = MapGet(map, keys[axis]);
     if (std::ranges::all_of(extents, &Value::is_none)) return false;
     for (size_t axis = 0; axis < 3; ++axis) {
       if (!extents[axis].is_none()) {
-        SetAxis(axis, extents[axis], std::string("attribute ") + keys[axis].text(), Value());
+        SetAxis(axis, extents[axis], where + keys[axis].text(), Value());
       } else if (Extent(axis) != 1) {
         Report(ErrorKind::kGrid,
                Describe(axis, axes_[axis].origin) + " is " + std::to_string(Extent(axis)) +
-                   ", but attribute " + keys[axis].text() + " is left out, which means 1",
+                   ", but " + where + keys[axis].text() + " is left out, which means 1",
                "let both say the same, or remove the attributes", Value(), Value());
       }
     }
@@ -323,5 +335,9 @@ class LaunchReader {
 }  // namespace
 
 std::optional<plan::Grid> FindGrid(const Value& func) { return LaunchReader(func).Read(); }
+
+bool IsKernel(const Value& func) {
+  return KindOf(func) == NodeKind::kPrimFunc && FindGrid(func).has_value();
+}
 
 }  // namespace tt::ir

@@ -21,4 +21,7 @@ namespace tt::ir {
  */
 std::optional<plan::Grid> FindGrid(const Value& func);
 
+/*! Whether a function of a module, of whatever kind, is a PrimFunc with a launch grid. */
+bool IsKernel(const Value& func);
+
 }  // namespace tt::ir

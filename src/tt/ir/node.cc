@@ -21,11 +21,14 @@ constexpr FieldName kFieldNames[] = {
     {"args", FieldId::kArgs},
     {"attr_key", FieldId::kAttrKey},
     {"attrs", FieldId::kAttrs},
+    {"axis", FieldId::kAxis},
+    {"axis_separators", FieldId::kAxisSeparators},
     {"block", FieldId::kBlock},
     {"body", FieldId::kBody},
     {"buffer", FieldId::kBuffer},
     {"buffer_map", FieldId::kBufferMap},
     {"column", FieldId::kColumn},
+    {"condition", FieldId::kCondition},
     {"data", FieldId::kData},
     {"def", FieldId::kDef},
     {"__dict__", FieldId::kDict},
@@ -37,22 +40,28 @@ constexpr FieldName kFieldNames[] = {
     {"iter_type", FieldId::kIterType},
     {"iter_vars", FieldId::kIterVars},
     {"kind", FieldId::kKind},
+    {"layout", FieldId::kLayout},
     {"line", FieldId::kLine},
     {"match_buffers", FieldId::kMatchBuffers},
+    {"min", FieldId::kMin},
     {"name", FieldId::kName},
     {"name_hint", FieldId::kNameHint},
     {"node", FieldId::kNode},
+    {"offset", FieldId::kOffset},
     {"op", FieldId::kOp},
     {"params", FieldId::kParams},
     {"region", FieldId::kRegion},
+    {"replica", FieldId::kReplica},
     {"scope", FieldId::kScope},
     {"seq", FieldId::kSeq},
     {"shape", FieldId::kShape},
+    {"shard", FieldId::kShard},
     {"source", FieldId::kSource},
     {"source_name", FieldId::kSourceName},
     {"span", FieldId::kSpan},
     {"spans", FieldId::kSpans},
     {"storage_scope", FieldId::kStorageScope},
+    {"stride", FieldId::kStride},
     {"strides", FieldId::kStrides},
     {"thread_binding", FieldId::kThreadBinding},
     {"thread_tag", FieldId::kThreadTag},
@@ -119,6 +128,9 @@ constexpr KeyKind kKinds[] = {
     {"tirx.PrimFunc", NodeKind::kPrimFunc},
     {"tirx.For", NodeKind::kFor},
     {"tirx.While", NodeKind::kWhile},
+    {"tirx.IfThenElse", NodeKind::kIfThenElse},
+    {"tirx.Break", NodeKind::kJump},
+    {"tirx.Continue", NodeKind::kJump},
     {"tirx.AttrStmt", NodeKind::kAttrStmt},
     {"tirx.Bind", NodeKind::kBind},
     {"tirx.Let", NodeKind::kBind},
@@ -251,7 +263,8 @@ Walker::Walker(Value root) { Push(std::move(root)); }
 
 bool Walker::Next(Value* node) {
   if (stack_.empty()) return false;
-  *node = std::move(stack_.back());
+  *node = std::move(stack_.back().first);
+  context_ = stack_.back().second;
   stack_.pop_back();
   return true;
 }
@@ -263,7 +276,8 @@ void Walker::Push(Value node) {
     return;
   }
   const NodeKind kind = KindOf(node);
-  if (kind != NodeKind::kLeaf && kind != NodeKind::kIntImm) stack_.push_back(std::move(node));
+  if (kind != NodeKind::kLeaf && kind != NodeKind::kIntImm)
+    stack_.emplace_back(std::move(node), context_);
 }
 
 void Walker::PushFields(const Value& node, const std::vector<Field>& fields) {

@@ -22,6 +22,8 @@ enum class NodeKind {
   kPrimFunc,
   kFor,
   kWhile,
+  kIfThenElse,
+  kJump,
   kAttrStmt,
   kBind,
   kSBlock,
@@ -43,10 +45,13 @@ enum class FieldId {
   kArgs,
   kAttrKey,
   kAttrs,
+  kAxis,
+  kAxisSeparators,
   kBlock,
   kBody,
   kBuffer,
   kBufferMap,
+  kCondition,
   kColumn,
   kData,
   kDef,
@@ -59,22 +64,28 @@ enum class FieldId {
   kIterType,
   kIterVars,
   kKind,
+  kLayout,
   kLine,
   kMatchBuffers,
+  kMin,
   kName,
   kNameHint,
   kNode,
+  kOffset,
   kOp,
   kParams,
   kRegion,
+  kReplica,
   kScope,
   kSeq,
   kShape,
+  kShard,
   kSource,
   kSourceName,
   kSpan,
   kSpans,
   kStorageScope,
+  kStride,
   kStrides,
   kThreadBinding,
   kThreadTag,
@@ -131,6 +142,12 @@ std::string DtypeOf(const Value& dtype_or_type);
 class Walker {
  public:
   explicit Walker(Value root);
+  /*!
+   * A number that nodes inherit from the one that pushed them, such as a scope; 0 at the root. Set
+   * it after Next and before pushing.
+   */
+  size_t context() const { return context_; }
+  void set_context(size_t context) { context_ = context; }
   /*! The next node; false at the end. */
   bool Next(Value* node);
   /*! Visits this node, or the elements of this array, next. */
@@ -142,7 +159,8 @@ class Walker {
  private:
   void PushFields(const Value& node, const std::vector<Field>& fields);
 
-  std::vector<Value> stack_;
+  size_t context_ = 0;
+  std::vector<std::pair<Value, size_t>> stack_;  // with their contexts
 };
 
 }  // namespace tt::ir

@@ -13,6 +13,8 @@ struct Buffer {
   Value shape;        // arrays of expressions
   Value strides;      // empty: row-major and compact
   Value elem_offset;  // an expression
+  bool row_major;     // no axis separators, and no layout of TIRx that says otherwise
+  std::string scope;  // "global" in DRAM
 };
 
 struct Parameter {

@@ -20,9 +20,12 @@ constexpr std::string_view kUpdatingPrefixes[] = {
     "tl.tileop.finalize_reducer",
 };
 
-// Calls that hand out a pointer or leave the language: whoever gets it may accumulate.
-constexpr std::string_view kOpaquePrefixes[] = {"tirx.address_of", "tirx.buffer_data", "tirx.call_",
-                                                "tirx.tvm_"};
+// Calls that hand out a pointer or leave the language, so that whoever gets it may accumulate, and
+// jumps, behind which whether a store happens may depend on anything.
+constexpr std::string_view kOpaquePrefixes[] = {
+    "tirx.address_of", "tirx.break_loop", "tirx.buffer_data", "tirx.call_",
+    "tirx.continue_",  "tirx.ret",        "tirx.tvm_",
+};
 
 // TIRx, of apache-tvm 0.25 to 0.27: one destination, then sources.
 constexpr std::string_view kPointwise[] = {

@@ -71,20 +71,17 @@ CoreSet::CoreSet(std::vector<CoreRange> ranges) : ranges_(std::move(ranges)), si
                                             " overlap; each core may be listed once");
       }
     }
-    size_ = CheckedAdd(size_, CheckedMul(range.width(), range.height()));
+    size_ = CheckedAdd(size_, range.size());
   }
 }
 
-void CoreSet::CheckOn(const device::Device& device) const {
+void CheckOnDevice(const CoreRange& range, const device::Device& device) {
   const CoreRange workers = device.AllWorkers();
-  for (const CoreRange& range : ranges_) {
-    if (range.x1 <= workers.x1 && range.y1 <= workers.y1) continue;
-    throw Error(ErrorKind::kDevice, "core rectangle " + ToString(range) + " leaves the " +
-                                        std::to_string(device.worker_grid.x) + "x" +
-                                        std::to_string(device.worker_grid.y) + " worker grid of " +
-                                        std::string(device.name) + ", which is " +
-                                        ToString(workers));
-  }
+  if (range.x1 <= workers.x1 && range.y1 <= workers.y1) return;
+  throw Error(ErrorKind::kDevice, "core rectangle " + ToString(range) + " leaves the " +
+                                      std::to_string(device.worker_grid.x) + "x" +
+                                      std::to_string(device.worker_grid.y) + " worker grid of " +
+                                      std::string(device.name) + ", which is " + ToString(workers));
 }
 
 std::vector<CoreRange> CoreSet::Cover(int64_t start, int64_t count, CoreOrder order) const {

@@ -28,9 +28,6 @@ class CoreSet {
   const std::vector<CoreRange>& ranges() const { return ranges_; }
   int64_t size() const { return size_; }
 
-  /*! Refuses cores outside the device's worker grid. */
-  void CheckOn(const device::Device& device) const;
-
   /*!
    * The cores with ids [start, start + count) as rectangles, decomposed as ttnn does it: per listed
    * rectangle at most a partial first line, a block of full lines and a tail.
@@ -41,6 +38,9 @@ class CoreSet {
   std::vector<CoreRange> ranges_;
   int64_t size_;
 };
+
+/*! Refuses a rectangle that leaves the device's worker grid. */
+void CheckOnDevice(const CoreRange& range, const device::Device& device);
 
 /*!
  * The first group1.units of each core of group 1 and then of group 2 are contiguous.

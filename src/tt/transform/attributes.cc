@@ -100,17 +100,17 @@ const device::Device& Inputs::Device() const {
 
 plan::CoreSet Inputs::Cores() const {
   const Value rectangles = Required(input::kCores);
-  if (rectangles.type_index() != kTVMFFIArray)
+  if (rectangles.type_index() != kTVMFFIArray) {
     ThrowMistyped(input::kCores, "a list of rectangles [[x0, y0, x1, y1], ...] of integers");
+  }
+  const device::Device& device = Device();
   std::vector<CoreRange> ranges;
   for (const TVMFFIAny& rectangle : ir::Elements(rectangles)) {
     ranges.push_back(ReadRange(Value::CopyOf(rectangle)));
   }
-  const device::Device& device = Device();
   return Naming(input::kCores.text(), [&] {
-    plan::CoreSet cores(std::move(ranges));
-    cores.CheckOn(device);
-    return cores;
+    for (const CoreRange& range : ranges) plan::CheckOnDevice(range, device);
+    return plan::CoreSet(std::move(ranges));
   });
 }
 

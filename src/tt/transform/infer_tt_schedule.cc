@@ -8,15 +8,17 @@
 //                                                   ...
 //
 // Requires: the inputs of ApplyTTDefaults.
-// Ensures:  every work tile belongs to exactly one core; the keys of ScheduleKeys() are recomputed.
+// Ensures:  every work tile belongs to exactly one core; the keys of ScheduleKeys() are recomputed,
+//           and gone from functions that are no kernels.
 // Rejects:  missing or unknown inputs, launch grids that FindGrid rejects or that pass 2^63 cells.
 #include "transform/infer_tt_schedule.h"
 
 #include <tuple>
 
 #include "core/checked.h"
-#include "ir/access.h"
 #include "ir/launch.h"
+#include "ir/parameters.h"
+#include "ir/reduction.h"
 #include "plan/schedule.h"
 #include "transform/attributes.h"
 #include "transform/cache.h"
@@ -119,12 +121,12 @@ Value RuntimeArgsSchema(const plan::Grid& grid, int64_t num_tiles, int64_t num_c
 
 Value Infer(const Value& func) {
   const std::optional<plan::Grid> grid = ir::FindGrid(func);
-  if (!grid) return func;
+  if (!grid) return WithoutAttributes(func, ScheduleKeys());
   const Inputs inputs = Inputs::Of(func);
   inputs.CheckPolicy();
   inputs.CheckScheduleOrder();
   const int64_t num_tiles = plan::NumTiles(*grid);
-  const bool may_reduce = ir::MayReduce(func);
+  const bool may_reduce = ir::MayReduce(func, ir::Parameters(func));
   const CoreCoord workers = inputs.Device().worker_grid;
 
   const plan::CoreSet cores = inputs.Cores();

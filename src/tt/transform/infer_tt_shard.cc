@@ -9,8 +9,9 @@
 //                                                         ...
 //
 // Requires: the inputs of ApplyTTDefaults.
-// Ensures:  tt_buffers describes every buffer parameter, in parameter order.
-// Rejects:  missing or unknown inputs; tensors of an unknown dtype, of symbolic or empty shape, or
+// Ensures:  tt_buffers describes every buffer parameter, in parameter order; other functions have
+// none. Rejects:  missing or unknown inputs; tensors of an unknown dtype, of symbolic or empty
+// shape, or
 //           that are not compact and row-major; raw pointers, whose shape nobody knows.
 #include "transform/infer_tt_shard.h"
 
@@ -76,7 +77,7 @@ plan::Shape StaticShape(const Value& shape) {
   return out;
 }
 
-/*! Refuses strides other than those of a compact row-major tensor, and offsets. */
+/*! Refuses whatever is not a compact row-major tensor in DRAM that starts at its first element. */
 void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape) {
   const auto offset = ir::ConstantOf(buffer.elem_offset);
   if (!buffer.elem_offset.is_none() && offset != 0) {
@@ -84,7 +85,21 @@ void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape) {
                                        (offset ? std::to_string(*offset) : "unknown size") +
                                        "; expected 0");
   }
+  if (buffer.scope != "global" && !buffer.scope.empty()) {
+    throw Error(ErrorKind::kShape,
+                "the tensor lies in \"" + buffer.scope + "\" memory; expected \"global\"");
+  }
+  if (!buffer.row_major) {
+    throw Error(ErrorKind::kShape,
+                "the tensor has a layout or axis separators of its own; expected "
+                "a compact, row-major tensor");
+  }
   const auto strides = ir::Elements(buffer.strides);
+  if (!strides.empty() && strides.size() != shape.size()) {
+    throw Error(ErrorKind::kShape, "the tensor has " + std::to_string(strides.size()) +
+                                       " strides; expected one for each of its " +
+                                       std::to_string(shape.size()) + " dimensions");
+  }
   int64_t compact = 1;
   for (size_t i = strides.size(); i-- > 0;) {
     const auto stride = ir::ConstantOf(Value::CopyOf(strides[i]));
@@ -212,7 +227,7 @@ void WarnOfFloat16(const Value& func, const std::vector<Tensor>& tensors) {
 }
 
 Value Infer(const Value& func) {
-  if (!ir::FindGrid(func)) return func;
+  if (!ir::FindGrid(func)) return WithoutAttributes(func, ShardKeys());
   const Inputs inputs = Inputs::Of(func);
   inputs.CheckLayout();
   const Context context = {inputs.Device(), inputs.Tile(), inputs.Float16Format()};

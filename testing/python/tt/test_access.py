@@ -288,6 +288,21 @@ def test_a_reduction_reads_what_it_accumulates_into():
     assert func.attrs["tt_runtime_args_schema"][4]["source"] == "unresolved"
 
 
+def test_a_reduction_by_its_axis_alone():
+    """A block may say that it reduces where no statement of it looks like a sum."""
+
+    @T.prim_func(check_well_formed=False)  # to apache-tvm a block is no part of TIRx
+    def main(A: T.Buffer((8,), "float32"), C: T.Buffer((4,), "float32")):
+        for bx in T.thread_binding(4, thread="blockIdx.x"):
+            for k in range(8):
+                with T.sblock("last"):
+                    vx = T.axis.spatial(4, bx)
+                    vk = T.axis.reduce(8, k)
+                    C[vx] = A[vk]
+
+    assert infer(main).attrs["tt_runtime_args_schema"][4]["source"] == "unresolved"
+
+
 def test_match_buffer():
     @T.prim_func(check_well_formed=False)  # to apache-tvm a block is no part of TIRx
     def main(A: T.Buffer((32, 32), "float32"), C: T.Buffer((32, 32), "float32")):
@@ -301,6 +316,21 @@ def test_match_buffer():
                 W[0, vx] = V[vx, 0]
 
     assert access_of(main) == {"A": "read", "C": "write"}
+
+
+if host.HAS_BUFFER_MAP:
+
+    def test_handle_of_a_tensor():
+        """Whoever gets the handle gets the tensor."""
+
+        @T.prim_func
+        def main(a: T.handle, C: T.Buffer((4,), "float32")):
+            A = T.match_buffer(a, (4,), "float32")  # noqa: F841
+            bx = T.launch_thread("blockIdx.x", 4)
+            T.evaluate(T.call_extern("int32", "f", a))
+            C[bx] = T.float32(0)
+
+        assert access_of(main) == {"A": "read_write", "C": "write"}
 
 
 if host.ON_TILELANG:

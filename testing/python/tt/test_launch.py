@@ -2,6 +2,7 @@
 
 import pytest
 import tvm
+from support import host
 from support.infer import bare, copy_kernel
 from support.launch_forms import FORMS, REFUSED_FORMS, T
 from tvm import tirx
@@ -127,7 +128,7 @@ def test_attributes_that_agree_with_the_body():
         ),
         ({"tl_grid_x": 6}, r"y \(blockIdx.y\) is 4, but attribute tl_grid_y is left out, which means 1"),
         ({"tl_grid_x": 6, "tl_grid_y": 4, "tl_grid_z": 2}, r"z \(attribute tl_grid_z\) is 2, but blockIdx.z says 1"),
-        ({"thread_extent": {"blockIdx.x": 7, "blockIdx.y": 4}}, r"attribute blockIdx.x\) is 7, but blockIdx.x says 6"),
+        ({"thread_extent": {"blockIdx.x": 7, "blockIdx.y": 4}}, r"attribute thread_extent: blockIdx.x\) is 7, but blockIdx.x says 6"),
     ],
 )
 def test_attributes_that_contradict_the_body(attrs, message):
@@ -136,7 +137,7 @@ def test_attributes_that_contradict_the_body(attrs, message):
 
 def test_attributes_that_contradict_each_other():
     func = bare((6, 4, None), thread_extent={"blockIdx.x": 6, "blockIdx.y": 5})
-    refuse(func, errors.GridError, r"y \(attribute blockIdx.y\) is 5, but attribute tl_grid_y says 4")
+    refuse(func, errors.GridError, r"y \(attribute thread_extent: blockIdx.y\) is 5, but attribute tl_grid_y says 4")
 
 
 @pytest.mark.parametrize(
@@ -270,3 +271,17 @@ def test_no_kernel_lists_functions_and_forms():
         errors.NoKernelError,
         r"(?s)`f` \(PrimFunc\), `g`.*T.Kernel.*tl_grid_x",
     )
+
+
+if host.ON_TILELANG:
+    import tilelang.language as L
+
+    def test_kernel_in_a_kernel_of_the_same_grid():
+        """No extent contradicts another, and still there are two launches."""
+
+        @L.prim_func
+        def main(A: L.Tensor((6, 6), "float32")):
+            with L.Kernel(6, threads=32) as bx, L.Kernel(6, threads=32) as by:
+                A[bx, by] = 0.0
+
+        refuse(main, errors.MultipleLaunchesError, "2 launches in one function; expected one")

@@ -1,0 +1,221 @@
+#include "ir/reduction.h"
+
+#include <deque>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "ir/memory.h"
+#include "ir/node.h"
+
+namespace tt::ir {
+namespace {
+
+/*! Values flow between memories and names; a cycle is a value that may come back to its own. */
+class Flow {
+ public:
+  void Add(Memory source, Memory target) {
+    if (users_[source].insert(target).second) ++sources_[target];
+  }
+
+  bool IsCyclic() const {
+    // Whatever depends on nothing is resolved, and then what depends on that alone; in a cycle
+    // nothing ever is.
+    std::unordered_map<Memory, size_t> waiting_for = sources_;
+    std::vector<Memory> resolved;
+    for (const auto& [source, users] : users_) {
+      if (!sources_.contains(source)) resolved.push_back(source);
+    }
+    while (!resolved.empty()) {
+      const auto users = users_.find(resolved.back());
+      resolved.pop_back();
+      if (users == users_.end()) continue;
+      for (Memory user : users->second) {
+        if (--waiting_for[user] > 0) continue;
+        waiting_for.erase(user);
+        resolved.push_back(user);
+      }
+    }
+    return !waiting_for.empty();
+  }
+
+ private:
+  std::unordered_map<Memory, std::unordered_set<Memory>> users_;  // by source
+  std::unordered_map<Memory, size_t> sources_;                    // how many, by target
+};
+
+class ReductionFinder {
+ public:
+  explicit ReductionFinder(const std::vector<Parameter>& parameters) : memory_(parameters) {}
+
+  bool Find(const Value& body) {
+    Walker walker(body);
+    for (Value node; !accumulates_ && walker.Next(&node);) Visit(node, &walker);
+    return accumulates_ || flow_.IsCyclic();
+  }
+
+ private:
+  void Visit(const Value& node, Walker* walker) {
+    scope_ = walker->context();
+    switch (KindOf(node)) {
+      case NodeKind::kBufferStore: return VisitStore(node);
+      case NodeKind::kTilePrimitive: return VisitTilePrimitive(node, walker);
+      case NodeKind::kCall: return VisitCall(node, walker);
+      case NodeKind::kIfThenElse:
+      case NodeKind::kFor:
+      case NodeKind::kWhile: return VisitControl(node, walker);
+      case NodeKind::kJump: accumulates_ = true; return;
+      case NodeKind::kSBlock: NoteReduceAxes(node); break;
+      default: break;
+    }
+    const bool followed = memory_.Follow(node, walker);
+    if (KindOf(node) == NodeKind::kBind && !followed) return VisitBind(node, walker);
+    if (!followed || KindOf(node) == NodeKind::kSBlock) walker->PushChildren(node);
+  }
+
+  /*! What decides whether and how often the stores below happen flows into each of them. */
+  void VisitControl(const Value& stmt, Walker* walker) {
+    std::unordered_set<Memory> sources;
+    for (FieldId field : {FieldId::kCondition, FieldId::kMin, FieldId::kExtent}) {
+      const Value expr = TryGet(stmt, field);
+      if (expr.is_object()) Collect(expr, &sources);
+    }
+    if (!sources.empty()) {
+      scopes_.emplace_back();
+      for (Memory source : sources) flow_.Add(source, &scopes_.back());
+      flow_.Add(&scopes_[scope_], &scopes_.back());
+      walker->set_context(scopes_.size() - 1);
+    }
+    walker->PushStatements(stmt);
+  }
+
+  void VisitStore(const Value& store) {
+    std::unordered_set<Memory> sources;
+    Collect(Get(store, FieldId::kValue), &sources);
+    Collect(Get(store, FieldId::kIndices), &sources);
+    AddFlow(sources, TargetsOf(BufferOf(store)));
+  }
+
+  void VisitBind(const Value& bind, Walker* walker) {
+    const Value var = Get(bind, FieldId::kVar);
+    std::unordered_set<Memory> sources;
+    Collect(Get(bind, FieldId::kValue), &sources);
+    memory_.Allocate(var);
+    bound_.insert(var.object());
+    AddFlow(sources, {var.object()});
+    const Value body = TryGet(bind, FieldId::kBody);
+    if (!body.is_none()) walker->Push(body);
+  }
+
+  /*! An operation on ranges of memory: values flow from those it reads to those it writes. */
+  void VisitCall(const Value& call, Walker* walker) {
+    if (IsOpaque(call)) return;
+    std::unordered_set<Memory> sources;
+    std::vector<Memory> targets;
+    const Value args = Get(call, FieldId::kArgs);
+    for (const TVMFFIAny& element : Elements(args)) {
+      const Value arg = Value::CopyOf(element);
+      const auto range = memory_.RangeOf(arg, walker);
+      if (!range) {
+        Collect(arg, &sources);
+      } else {
+        NoteRange(range->buffer, range->memories, range->access, &sources, &targets);
+      }
+    }
+    AddFlow(sources, targets);
+  }
+
+  void VisitTilePrimitive(const Value& call, Walker* walker) {
+    std::unordered_set<Memory> sources;
+    std::vector<Memory> targets;
+    const Value args = Get(call, FieldId::kArgs);
+    const auto elements = Elements(args);
+    const TilePrimitive primitive(GetString(Get(call, FieldId::kOp), FieldId::kName), elements);
+    accumulates_ |= primitive.accumulates();
+    for (size_t i = 0; i < elements.size(); ++i) {
+      const Value arg = Value::CopyOf(elements[i]);
+      if (KindOf(arg) == NodeKind::kBufferRegion) {
+        NoteRange(BufferOf(arg), {}, primitive.AccessOf(i), &sources, &targets);
+        walker->PushChildren(arg);
+      } else {
+        Collect(arg, &sources);
+      }
+    }
+    AddFlow(sources, targets);
+  }
+
+  void NoteRange(const Value& buffer, const std::vector<Memory>& memories, Access access,
+                 std::unordered_set<Memory>* sources, std::vector<Memory>* targets) {
+    const std::vector<Memory> named = buffer.is_none() ? memories : TargetsOf(buffer);
+    if (access & kRead) sources->insert(named.begin(), named.end());
+    if (access & kWrite) targets->insert(targets->end(), named.begin(), named.end());
+  }
+
+  /*! Everything that an expression loads, and the names that it uses. */
+  void Collect(const Value& expr, std::unordered_set<Memory>* sources) {
+    Walker walker(expr);
+    for (Value node; walker.Next(&node);) {
+      if (KindOf(node) == NodeKind::kBufferLoad) NoteSource(BufferOf(node), sources);
+      if (KindOf(node) == NodeKind::kVar) VisitVar(node, sources);
+      if (KindOf(node) == NodeKind::kCall && IsOpaque(node)) return;
+      walker.PushChildren(node);
+    }
+  }
+
+  void VisitVar(const Value& var, std::unordered_set<Memory>* sources) {
+    if (bound_.contains(var.object())) {
+      sources->insert(var.object());
+    } else {
+      accumulates_ |= !memory_.Find(var).empty();  // a pointer that leaves
+    }
+  }
+
+  /*! A call of a function, of an operation that may accumulate, or of one that gets a pointer. */
+  bool IsOpaque(const Value& call) {
+    const std::string callee = CalleeOf(call);
+    accumulates_ |= callee.empty() || MayAccumulate(callee);
+    return accumulates_;
+  }
+
+  void NoteSource(const Value& buffer, std::unordered_set<Memory>* sources) {
+    const std::vector<Memory> memories = TargetsOf(buffer);
+    sources->insert(memories.begin(), memories.end());
+  }
+
+  std::vector<Memory> TargetsOf(const Value& buffer) {
+    const Value var = MemoryOf(buffer);
+    if (memory_.Find(var).empty()) memory_.Allocate(var);
+    return memory_.Find(var);
+  }
+
+  void AddFlow(const std::unordered_set<Memory>& sources, const std::vector<Memory>& targets) {
+    for (Memory target : targets) {
+      accumulates_ |= sources.contains(target);
+      for (Memory source : sources) flow_.Add(source, target);
+      flow_.Add(&scopes_[scope_], target);
+    }
+  }
+
+  void NoteReduceAxes(const Value& block) {
+    constexpr int64_t kCommReduce = 2;  // IterVarType of every TVM
+    const Value iter_vars = Get(block, FieldId::kIterVars);
+    for (const TVMFFIAny& iter_var : Elements(iter_vars)) {
+      accumulates_ |= Get(Value::CopyOf(iter_var), FieldId::kIterType).AsInt() == kCommReduce;
+    }
+  }
+
+  MemoryMap memory_;
+  Flow flow_;
+  std::unordered_set<Memory> bound_;  // names of values
+  std::deque<TVMFFIObject> scopes_{
+      1};             // stand for the conditions of statements; the first for none
+  size_t scope_ = 0;  // of the statement that is visited
+  bool accumulates_ = false;
+};
+
+}  // namespace
+
+bool MayReduce(const Value& func, const std::vector<Parameter>& parameters) {
+  return ReductionFinder(parameters).Find(Get(func, FieldId::kBody));
+}
+
+}  // namespace tt::ir
