@@ -71,7 +71,7 @@ class AccessReader {
   /*! Memory that no statement has declared is on the chip, or foreign. */
   void Touch(const Value& buffer, Access access) {
     const Value var = MemoryOf(buffer);
-    const std::vector<Memory>& memories = memory_.Find(var);
+    const auto memories = memory_.Find(var);
     if (!memories.empty()) return TouchAll(memories, access);
     memory_.Allocate(var);
     if (ScopeOf(buffer) == "global") result_.foreign.push_back(buffer);
@@ -83,7 +83,7 @@ class AccessReader {
   }
 
   /*! Two parameters may share memory. */
-  void TouchAll(const std::vector<Memory>& memories, Access access) {
+  void TouchAll(std::span<const Memory> memories, Access access) {
     for (Memory memory : memories) {
       for (const Parameter& parameter : parameters_) {
         if (parameter.memory.object() != memory) continue;

@@ -104,6 +104,15 @@ class LaunchReader {
   explicit LaunchReader(const Value& func)
       : func_(func), attrs_(TryGet(Get(func, FieldId::kAttrs), FieldId::kDict)) {}
 
+  bool HasLaunch() {
+    Walker walker(Get(func_, FieldId::kBody));
+    for (Value stmt; walker.Next(&stmt);) {
+      if (StartsLaunch(stmt)) return true;
+      walker.PushStatements(stmt);
+    }
+    return ReadGridAttributes();
+  }
+
   std::optional<plan::Grid> Read() {
     Walker outside(Get(func_, FieldId::kBody));
     for (Value stmt; outside.Next(&stmt);) {
@@ -116,10 +125,7 @@ class LaunchReader {
     }
     if (roots_.size() > 1) ReportSeveralLaunches();
     const bool in_body = !roots_.empty();
-    static constinit const Interned thread_extent{"thread_extent"};
-    const bool in_attributes =
-        ReadAttributes(attrs_, kGridKeys, "attribute ") |
-        ReadAttributes(MapGet(attrs_, thread_extent), kBlockTags, "attribute thread_extent: ");
+    const bool in_attributes = ReadGridAttributes();
     if (!diagnostics_.empty()) Refuse(func_, diagnostics_);
     if (!in_body && !in_attributes) return std::nullopt;
     return plan::Grid{Extent(0), Extent(1), Extent(2)};
@@ -138,19 +144,19 @@ class LaunchReader {
         {kind, std::move(message), std::move(help), std::move(node), std::move(underlined)});
   }
 
+  static bool StartsLaunch(const Value& stmt) {
+    const Value iter_var = BoundIterVar(stmt);
+    // A virtual thread alone launches nothing.
+    if (!iter_var.is_none())
+      return !GetString(iter_var, FieldId::kThreadTag).starts_with("vthread");
+    if (KindOf(stmt) == NodeKind::kFor) return !SerialNest(stmt).empty();
+    return IsDeviceEntry(stmt) || IsRootBlock(stmt);
+  }
+
   /*! Reads a launch and all below it if one starts at this statement. */
   bool ReadLaunch(const Value& stmt) {
-    const NodeKind kind = KindOf(stmt);
-    if (const Value iter_var = BoundIterVar(stmt); !iter_var.is_none()) {
-      // A virtual thread alone launches nothing.
-      if (GetString(iter_var, FieldId::kThreadTag).starts_with("vthread")) return false;
-    } else if (kind == NodeKind::kFor) {
-      const std::vector<Value> loops = SerialNest(stmt);
-      if (loops.empty()) return false;
-      ReadSerialNest(loops);
-    } else if (!IsDeviceEntry(stmt) && !IsRootBlock(stmt)) {
-      return false;
-    }
+    if (!StartsLaunch(stmt)) return false;
+    if (KindOf(stmt) == NodeKind::kFor) ReadSerialNest(SerialNest(stmt));
     roots_.push_back(stmt);
     ReadRegion(stmt);
     return true;
@@ -170,7 +176,7 @@ class LaunchReader {
     }
   }
 
-  /*! TileLang puts x outermost, always. */
+  /*! TileLang puts x outermost, always. Other launches have no such loops. */
   void ReadSerialNest(const std::vector<Value>& loops) {
     if (loops.size() > kAxisNames.size()) {
       Report(ErrorKind::kGrid,
@@ -289,6 +295,12 @@ class LaunchReader {
     return std::string("grid extent ") + kAxisNames[axis] + " (" + std::string(origin) + ")";
   }
 
+  bool ReadGridAttributes() {
+    static constinit const Interned thread_extent{"thread_extent"};
+    return ReadAttributes(attrs_, kGridKeys, "attribute ") |
+           ReadAttributes(MapGet(attrs_, thread_extent), kBlockTags, "attribute thread_extent: ");
+  }
+
   /*! Reads extents from a map. One that the map leaves out while it has others is 1. */
   bool ReadAttributes(const Value& map, const AxisKeys& keys, const std::string& where) {
     if (map.type_index() != kTVMFFIMap) return false;
@@ -337,7 +349,7 @@ class LaunchReader {
 std::optional<plan::Grid> FindGrid(const Value& func) { return LaunchReader(func).Read(); }
 
 bool IsKernel(const Value& func) {
-  return KindOf(func) == NodeKind::kPrimFunc && FindGrid(func).has_value();
+  return KindOf(func) == NodeKind::kPrimFunc && LaunchReader(func).HasLaunch();
 }
 
 }  // namespace tt::ir

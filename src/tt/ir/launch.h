@@ -21,7 +21,10 @@ namespace tt::ir {
  */
 std::optional<plan::Grid> FindGrid(const Value& func);
 
-/*! Whether a function of a module, of whatever kind, is a PrimFunc with a launch grid. */
+/*!
+ * Whether a function, of whatever kind, is a PrimFunc with a launch grid. Whether that grid is a
+ * sound one is not looked at, which is much cheaper than FindGrid.
+ */
 bool IsKernel(const Value& func);
 
 }  // namespace tt::ir

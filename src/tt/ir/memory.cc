@@ -66,8 +66,8 @@ std::string CalleeOf(const Value& call) {
 MemoryMap::MemoryMap(const std::vector<Parameter>& parameters) {
   for (const Parameter& parameter : parameters) {
     if (parameter.memory.is_none()) continue;
-    names_[parameter.memory.object()] = {parameter.memory.object()};
-    names_[parameter.var.object()] = {parameter.memory.object()};
+    names_[parameter.memory.object()] = parameter.memory.object();
+    names_[parameter.var.object()] = parameter.memory.object();
   }
 }
 
@@ -106,7 +106,7 @@ bool MemoryMap::FollowBinding(const Value& bind, Walker* walker) {
   const Value var = Get(bind, FieldId::kVar);
   const Value dtype = TryGet(var, FieldId::kDtype);
   if (DtypeOf(dtype.is_none() ? TryGet(var, FieldId::kTy) : dtype) != "handle") return false;
-  const std::vector<Memory> memories = PointeesOf(Get(bind, FieldId::kValue), walker);
+  const Memories memories = PointeesOf(Get(bind, FieldId::kValue), walker);
   if (memories.empty()) return false;
   Alias(var, memories);
   const Value body = TryGet(bind, FieldId::kBody);
@@ -114,14 +114,16 @@ bool MemoryMap::FollowBinding(const Value& bind, Walker* walker) {
   return true;
 }
 
-const std::vector<Memory>& MemoryMap::Find(const Value& var) const {
-  static const std::vector<Memory> unknown;
-  const auto found = names_.find(var.object());
-  return found == names_.end() ? unknown : found->second;
+std::span<const Memory> MemoryMap::Find(const Value& var) const {
+  if (const auto name = names_.find(var.object()); name != names_.end()) return {&name->second, 1};
+  if (choices_.empty()) return {};
+  const auto choice = choices_.find(var.object());
+  return choice == choices_.end() ? std::span<const Memory>() : choice->second;
 }
 
-void MemoryMap::Alias(const Value& name, const std::vector<Memory>& memories) {
-  if (!memories.empty()) names_[name.object()] = memories;
+void MemoryMap::Alias(const Value& name, std::span<const Memory> memories) {
+  if (memories.size() == 1) names_[name.object()] = memories.front();
+  if (memories.size() > 1) choices_[name.object()] = {memories.begin(), memories.end()};
 }
 
 std::optional<MemoryRange> MemoryMap::RangeOf(const Value& node, Walker* walker) const {
@@ -133,7 +135,8 @@ std::optional<MemoryRange> MemoryMap::RangeOf(const Value& node, Walker* walker)
     for (const TVMFFIAny& arg : Elements(args).subspan(1)) walker->Push(Value::CopyOf(arg));
     walker->PushChildren(place);
     const Value buffer = BufferOf(place);
-    return MemoryRange{Find(MemoryOf(buffer)), buffer, AccessOfPlace(callee, args)};
+    const auto memories = Find(MemoryOf(buffer));
+    return MemoryRange{{memories.begin(), memories.end()}, buffer, AccessOfPlace(callee, args)};
   }
   if (callee != "tirx.tvm_access_ptr") return std::nullopt;
   // tirx.tvm_access_ptr(type, data, offset, extent, mask)
@@ -147,8 +150,8 @@ std::optional<MemoryRange> MemoryMap::RangeOf(const Value& node, Walker* walker)
  * Everything that a pointer may point into; nothing where it cannot be told. What is computed on
  * the way is pushed. A number that is loaded from memory points nowhere that is known.
  */
-std::vector<Memory> MemoryMap::PointeesOf(const Value& pointer, Walker* walker) const {
-  std::vector<Memory> memories;
+Memories MemoryMap::PointeesOf(const Value& pointer, Walker* walker) const {
+  Memories memories;
   const auto add = [&](const Value& var) {
     for (Memory memory : Find(var)) {
       if (std::ranges::find(memories, memory) == memories.end()) memories.push_back(memory);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -15,10 +16,11 @@ namespace tt::ir {
 
 /*! Something that is stored to and loaded from: the variable that names it first. */
 using Memory = const TVMFFIObject*;
+using Memories = std::vector<Memory>;
 
 /*! What a call says about a range of memory that it hands on. */
 struct MemoryRange {
-  std::vector<Memory> memories;
+  Memories memories;
   Value buffer;  // none for a range behind a bare pointer
   Access access;
 };
@@ -45,17 +47,18 @@ class MemoryMap {
   std::optional<MemoryRange> RangeOf(const Value& node, Walker* walker) const;
 
   /*! What a variable stands for; nothing where no statement has said it. */
-  const std::vector<Memory>& Find(const Value& var) const;
+  std::span<const Memory> Find(const Value& var) const;
   /*! From here on a variable stands for memory of its own. */
-  void Allocate(const Value& var) { names_[var.object()] = {var.object()}; }
+  void Allocate(const Value& var) { names_[var.object()] = var.object(); }
 
  private:
   void FollowBlock(const Value& block, Walker* walker);
   bool FollowBinding(const Value& bind, Walker* walker);
-  void Alias(const Value& name, const std::vector<Memory>& memories);
-  std::vector<Memory> PointeesOf(const Value& pointer, Walker* walker) const;
+  void Alias(const Value& name, std::span<const Memory> memories);
+  Memories PointeesOf(const Value& pointer, Walker* walker) const;
 
-  std::unordered_map<const TVMFFIObject*, std::vector<Memory>> names_;
+  std::unordered_map<const TVMFFIObject*, Memory> names_;
+  std::unordered_map<const TVMFFIObject*, Memories> choices_;  // names of several
 };
 
 /*! The buffer of a load, a store or a region. */

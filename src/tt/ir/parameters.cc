@@ -28,42 +28,23 @@ bool IsRowMajor(const Value& layout) {
   return true;
 }
 
-/*! \param described Where the host keeps the description: the Buffer, or the BufferType. */
-Buffer ReadBuffer(const Value& buffer, const Value& described) {
-  const Value layout = TryGet(described, FieldId::kLayout);
-  const Value separators = TryGet(described, FieldId::kAxisSeparators);
-  return {Get(described, FieldId::kShape), Get(described, FieldId::kStrides),
-          Get(described, FieldId::kElemOffset),
-          Elements(separators).empty() && (layout.is_none() || IsRowMajor(layout)),
-          ScopeOf(buffer)};
-}
-
-/*! TVM 0.25 and TileLang: a handle that buffer_map ties to a Buffer. */
-Parameter MappedBuffer(int64_t index, const Value& var, const Value& buffer) {
-  return {index, GetString(buffer, FieldId::kName), DtypeOf(Get(buffer, FieldId::kDtype)),
-          var,   ReadBuffer(buffer, buffer),        MemoryOf(buffer)};
-}
-
-/*! TVM 0.26 and newer: a variable whose type is the buffer. */
-Parameter TypedBuffer(int64_t index, const Value& var, const Value& type) {
-  return {index, GetString(var, FieldId::kName), DtypeOf(Get(type, FieldId::kDtype)),
-          var,   ReadBuffer(var, type),          var};
-}
-
-Parameter ScalarOrPointer(int64_t index, const Value& var, const Value& type) {
-  const Value dtype = TryGet(var, FieldId::kDtype);
-  std::string name = DtypeOf(dtype.is_none() ? type : dtype);
-  const Value memory = name == "handle" ? var : Value();
-  return {index, GetString(var, FieldId::kName), std::move(name), var, std::nullopt, memory};
+/*! The type of a variable, under whichever name the host has it. */
+Value TypeOfVar(const Value& var) {
+  const Value type = TryGet(var, FieldId::kTy);
+  return type.is_none() ? TryGet(var, FieldId::kTypeAnnotation) : type;
 }
 
 Parameter ReadParameter(int64_t index, const Value& var, const Value& buffer_map) {
+  // TVM 0.25 and TileLang: a handle that buffer_map ties to a Buffer.
   if (const Value buffer = MapGet(buffer_map, var); !buffer.is_none()) {
-    return MappedBuffer(index, var, buffer);
+    return {index, var, MemoryOf(buffer), buffer};
   }
-  const Value type = TryGet(var, FieldId::kTy);
-  if (!TryGet(type, FieldId::kShape).is_none()) return TypedBuffer(index, var, type);
-  return ScalarOrPointer(index, var, type);
+  // TVM 0.26 and newer: a variable whose type is the buffer.
+  const Value type = TypeOfVar(var);
+  if (!TryGet(type, FieldId::kShape).is_none()) return {index, var, var, type};
+  const Value dtype = TryGet(var, FieldId::kDtype);
+  const bool pointer = DtypeOf(dtype.is_none() ? type : dtype) == "handle";
+  return {index, var, pointer ? var : Value(), Value()};
 }
 
 }  // namespace
@@ -73,10 +54,7 @@ Value MemoryOf(const Value& buffer) {
 }
 
 std::string ScopeOf(const Value& buffer) {
-  const Value memory = MemoryOf(buffer);
-  const Value type = TryGet(memory, FieldId::kTy);
-  return GetString(type.is_none() ? Get(memory, FieldId::kTypeAnnotation) : type,
-                   FieldId::kStorageScope);
+  return GetString(TypeOfVar(MemoryOf(buffer)), FieldId::kStorageScope);
 }
 
 std::vector<Parameter> Parameters(const Value& func) {
@@ -88,6 +66,23 @@ std::vector<Parameter> Parameters(const Value& func) {
         ReadParameter(static_cast<int64_t>(out.size()), Value::CopyOf(param), buffer_map));
   }
   return out;
+}
+
+std::string NameOf(const Parameter& parameter) {
+  const bool named = KindOf(parameter.description) == NodeKind::kBuffer;
+  return GetString(named ? parameter.description : parameter.var, FieldId::kName);
+}
+
+Buffer ReadBuffer(const Parameter& parameter) {
+  const Value& description = parameter.description;
+  const Value layout = TryGet(description, FieldId::kLayout);
+  const Value separators = TryGet(description, FieldId::kAxisSeparators);
+  return {DtypeOf(Get(description, FieldId::kDtype)),
+          Get(description, FieldId::kShape),
+          Get(description, FieldId::kStrides),
+          Get(description, FieldId::kElemOffset),
+          Elements(separators).empty() && (layout.is_none() || IsRowMajor(layout)),
+          ScopeOf(parameter.memory)};
 }
 
 }  // namespace tt::ir

@@ -1,7 +1,6 @@
 // The parameters of a kernel: buffers on every host, and scalars.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,7 +8,21 @@
 
 namespace tt::ir {
 
+struct Parameter {
+  int64_t index;
+  Value var;
+  Value memory;       // whose identity stands for the memory; none for a scalar
+  Value description;  // the Buffer or the BufferType; none for a scalar or a raw pointer
+};
+
+std::vector<Parameter> Parameters(const Value& func);
+
+/*! The name as the user wrote it. */
+std::string NameOf(const Parameter& parameter);
+
+/*! What a host says about a tensor parameter. */
 struct Buffer {
+  std::string dtype;  // of an element
   Value shape;        // arrays of expressions
   Value strides;      // empty: row-major and compact
   Value elem_offset;  // an expression
@@ -17,16 +30,7 @@ struct Buffer {
   std::string scope;  // "global" in DRAM
 };
 
-struct Parameter {
-  int64_t index;
-  std::string name;   // as the user wrote it
-  std::string dtype;  // of an element, or of the scalar
-  Value var;
-  std::optional<Buffer> buffer;  // none for a scalar or a raw pointer
-  Value memory;                  // whose address stands for the memory; none for a scalar
-};
-
-std::vector<Parameter> Parameters(const Value& func);
+Buffer ReadBuffer(const Parameter& parameter);
 
 /*! The variable whose identity stands for the memory of a buffer, wherever the host keeps it. */
 Value MemoryOf(const Value& buffer);

@@ -1,8 +1,11 @@
 #include "ir/reduction.h"
 
+#include <algorithm>
 #include <deque>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "ir/memory.h"
 #include "ir/node.h"
@@ -13,34 +16,35 @@ namespace {
 /*! Values flow between memories and names; a cycle is a value that may come back to its own. */
 class Flow {
  public:
-  void Add(Memory source, Memory target) {
-    if (users_[source].insert(target).second) ++sources_[target];
-  }
+  void Add(Memory source, Memory target) { edges_.emplace_back(source, target); }
 
-  bool IsCyclic() const {
+  bool IsCyclic() {
+    std::ranges::sort(edges_);
+    edges_.erase(std::ranges::unique(edges_).begin(), edges_.end());
+    std::unordered_map<Memory, size_t> waiting_for;
+    for (const auto& [source, target] : edges_) ++waiting_for[target];
     // Whatever depends on nothing is resolved, and then what depends on that alone; in a cycle
     // nothing ever is.
-    std::unordered_map<Memory, size_t> waiting_for = sources_;
-    std::vector<Memory> resolved;
-    for (const auto& [source, users] : users_) {
-      if (!sources_.contains(source)) resolved.push_back(source);
+    Memories resolved;
+    for (const auto& [source, target] : edges_) {
+      if (!waiting_for.contains(source)) resolved.push_back(source);
     }
+    resolved.erase(std::ranges::unique(resolved).begin(), resolved.end());
     while (!resolved.empty()) {
-      const auto users = users_.find(resolved.back());
+      const Memory source = resolved.back();
       resolved.pop_back();
-      if (users == users_.end()) continue;
-      for (Memory user : users->second) {
-        if (--waiting_for[user] > 0) continue;
-        waiting_for.erase(user);
-        resolved.push_back(user);
+      for (const auto& edge : std::ranges::equal_range(edges_, source, {}, &Edge::first)) {
+        if (--waiting_for[edge.second] > 0) continue;
+        waiting_for.erase(edge.second);
+        resolved.push_back(edge.second);
       }
     }
     return !waiting_for.empty();
   }
 
  private:
-  std::unordered_map<Memory, std::unordered_set<Memory>> users_;  // by source
-  std::unordered_map<Memory, size_t> sources_;                    // how many, by target
+  using Edge = std::pair<Memory, Memory>;
+  std::vector<Edge> edges_;  // from source to target
 };
 
 class ReductionFinder {
@@ -74,10 +78,11 @@ class ReductionFinder {
 
   /*! What decides whether and how often the stores below happen flows into each of them. */
   void VisitControl(const Value& stmt, Walker* walker) {
-    std::unordered_set<Memory> sources;
+    Memories sources;
     for (FieldId field : {FieldId::kCondition, FieldId::kMin, FieldId::kExtent}) {
       const Value expr = TryGet(stmt, field);
-      if (expr.is_object()) Collect(expr, &sources);
+      const NodeKind kind = KindOf(expr);
+      if (kind != NodeKind::kIntImm && kind != NodeKind::kLeaf) Collect(expr, &sources);
     }
     if (!sources.empty()) {
       scopes_.emplace_back();
@@ -89,7 +94,7 @@ class ReductionFinder {
   }
 
   void VisitStore(const Value& store) {
-    std::unordered_set<Memory> sources;
+    Memories sources;
     Collect(Get(store, FieldId::kValue), &sources);
     Collect(Get(store, FieldId::kIndices), &sources);
     AddFlow(sources, TargetsOf(BufferOf(store)));
@@ -97,11 +102,12 @@ class ReductionFinder {
 
   void VisitBind(const Value& bind, Walker* walker) {
     const Value var = Get(bind, FieldId::kVar);
-    std::unordered_set<Memory> sources;
+    Memories sources;
     Collect(Get(bind, FieldId::kValue), &sources);
     memory_.Allocate(var);
     bound_.insert(var.object());
-    AddFlow(sources, {var.object()});
+    const Memory target = var.object();
+    AddFlow(sources, {&target, 1});
     const Value body = TryGet(bind, FieldId::kBody);
     if (!body.is_none()) walker->Push(body);
   }
@@ -109,8 +115,8 @@ class ReductionFinder {
   /*! An operation on ranges of memory: values flow from those it reads to those it writes. */
   void VisitCall(const Value& call, Walker* walker) {
     if (IsOpaque(call)) return;
-    std::unordered_set<Memory> sources;
-    std::vector<Memory> targets;
+    Memories sources;
+    Memories targets;
     const Value args = Get(call, FieldId::kArgs);
     for (const TVMFFIAny& element : Elements(args)) {
       const Value arg = Value::CopyOf(element);
@@ -125,8 +131,8 @@ class ReductionFinder {
   }
 
   void VisitTilePrimitive(const Value& call, Walker* walker) {
-    std::unordered_set<Memory> sources;
-    std::vector<Memory> targets;
+    Memories sources;
+    Memories targets;
     const Value args = Get(call, FieldId::kArgs);
     const auto elements = Elements(args);
     const TilePrimitive primitive(GetString(Get(call, FieldId::kOp), FieldId::kName), elements);
@@ -143,15 +149,15 @@ class ReductionFinder {
     AddFlow(sources, targets);
   }
 
-  void NoteRange(const Value& buffer, const std::vector<Memory>& memories, Access access,
-                 std::unordered_set<Memory>* sources, std::vector<Memory>* targets) {
-    const std::vector<Memory> named = buffer.is_none() ? memories : TargetsOf(buffer);
-    if (access & kRead) sources->insert(named.begin(), named.end());
+  void NoteRange(const Value& buffer, const Memories& memories, Access access, Memories* sources,
+                 Memories* targets) {
+    const auto named = buffer.is_none() ? std::span<const Memory>(memories) : TargetsOf(buffer);
+    if (access & kRead) sources->insert(sources->end(), named.begin(), named.end());
     if (access & kWrite) targets->insert(targets->end(), named.begin(), named.end());
   }
 
   /*! Everything that an expression loads, and the names that it uses. */
-  void Collect(const Value& expr, std::unordered_set<Memory>* sources) {
+  void Collect(const Value& expr, Memories* sources) {
     Walker walker(expr);
     for (Value node; walker.Next(&node);) {
       if (KindOf(node) == NodeKind::kBufferLoad) NoteSource(BufferOf(node), sources);
@@ -161,9 +167,9 @@ class ReductionFinder {
     }
   }
 
-  void VisitVar(const Value& var, std::unordered_set<Memory>* sources) {
+  void VisitVar(const Value& var, Memories* sources) {
     if (bound_.contains(var.object())) {
-      sources->insert(var.object());
+      sources->push_back(var.object());
     } else {
       accumulates_ |= !memory_.Find(var).empty();  // a pointer that leaves
     }
@@ -176,20 +182,20 @@ class ReductionFinder {
     return accumulates_;
   }
 
-  void NoteSource(const Value& buffer, std::unordered_set<Memory>* sources) {
-    const std::vector<Memory> memories = TargetsOf(buffer);
-    sources->insert(memories.begin(), memories.end());
+  void NoteSource(const Value& buffer, Memories* sources) {
+    const auto memories = TargetsOf(buffer);
+    sources->insert(sources->end(), memories.begin(), memories.end());
   }
 
-  std::vector<Memory> TargetsOf(const Value& buffer) {
+  std::span<const Memory> TargetsOf(const Value& buffer) {
     const Value var = MemoryOf(buffer);
     if (memory_.Find(var).empty()) memory_.Allocate(var);
     return memory_.Find(var);
   }
 
-  void AddFlow(const std::unordered_set<Memory>& sources, const std::vector<Memory>& targets) {
+  void AddFlow(const Memories& sources, std::span<const Memory> targets) {
     for (Memory target : targets) {
-      accumulates_ |= sources.contains(target);
+      accumulates_ |= std::ranges::find(sources, target) != sources.end();
       for (Memory source : sources) flow_.Add(source, target);
       flow_.Add(&scopes_[scope_], target);
     }

@@ -26,7 +26,6 @@ void CoverRows(const CoreRange& rect, int64_t start, int64_t count, std::vector<
     x = rect.x0;
     ++y;
   }
-  // Strictly more: exactly one full line is a tail.
   if (count > width) {
     const int64_t lines = count / width;
     out->push_back({rect.x0, y, rect.x1, y + lines - 1});

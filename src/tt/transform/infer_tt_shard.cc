@@ -56,12 +56,14 @@ struct Context {
 /*! A tensor that can be laid out. */
 struct Tensor {
   const Parameter& parameter;
+  std::string name;
+  std::string dtype;
   plan::Shape shape;
   plan::TensorLayout layout;
 };
 
 std::string Describe(const Parameter& parameter) {
-  return "parameter " + std::to_string(parameter.index) + " (`" + parameter.name + "`)";
+  return "parameter " + std::to_string(parameter.index) + " (`" + ir::NameOf(parameter) + "`)";
 }
 
 plan::Shape StaticShape(const Value& shape) {
@@ -115,11 +117,12 @@ void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape) {
 }
 
 Tensor LayOut(const Parameter& parameter, const Context& context) {
-  const device::DataFormat& format = device::FormatOf(parameter.dtype, context.float16_format);
-  plan::Shape shape = StaticShape(parameter.buffer->shape);
+  const ir::Buffer buffer = ir::ReadBuffer(parameter);
+  const device::DataFormat& format = device::FormatOf(buffer.dtype, context.float16_format);
+  plan::Shape shape = StaticShape(buffer.shape);
   plan::TensorLayout layout = plan::LayOutTiled(shape, format, context.tile, context.device);
-  CheckCompact(*parameter.buffer, shape);
-  return {parameter, std::move(shape), std::move(layout)};
+  CheckCompact(buffer, shape);
+  return {parameter, ir::NameOf(parameter), buffer.dtype, std::move(shape), std::move(layout)};
 }
 
 const char* HelpFor(ErrorKind kind) {
@@ -151,7 +154,7 @@ std::vector<Tensor> LayOutAll(const Value& func, const std::vector<Parameter>& p
   std::vector<ir::Diagnostic> diagnostics;
   for (const Parameter& parameter : parameters) {
     if (parameter.memory.is_none()) continue;
-    if (!parameter.buffer) {
+    if (parameter.description.is_none()) {
       diagnostics.push_back(
           {ErrorKind::kShape,
            Describe(parameter) + " is a raw pointer; expected a tensor with a shape",
@@ -175,9 +178,9 @@ Value BufferEntry(const Tensor& tensor, ir::Access access, const Context& contex
   static constinit const Interned dram_interleaved{"dram_interleaved"}, tile{"tile"};
   const plan::TensorLayout& layout = tensor.layout;
   ir::Entries entries = {
-      {key::kName, tensor.parameter.name},
+      {key::kName, tensor.name},
       {key::kParamIndex, tensor.parameter.index},
-      {key::kDtype, tensor.parameter.dtype},
+      {key::kDtype, tensor.dtype},
       {key::kShape, ir::MakeArray(tensor.shape)},
       {key::kAccess, ToString(access)},
       {key::kLayout, dram_interleaved},
@@ -204,8 +207,7 @@ Value CachedBufferEntry(const Tensor& tensor, ir::Access access, const Context& 
   using Key = std::tuple<std::string, int64_t, std::string, plan::Shape, ir::Access,
                          std::string_view, device::TileShape, std::string_view>;
   static auto* cache = new Cache<Key, Value>;
-  const Parameter& parameter = tensor.parameter;
-  return cache->Get({parameter.name, parameter.index, parameter.dtype, tensor.shape, access,
+  return cache->Get({tensor.name, tensor.parameter.index, tensor.dtype, tensor.shape, access,
                      context.device.name, context.tile, tensor.layout.format->name},
                     [&] { return BufferEntry(tensor, access, context); });
 }
@@ -215,8 +217,7 @@ void WarnOfFloat16(const Value& func, const std::vector<Tensor>& tensors) {
   static constinit const ir::GlobalFunction warn{"tilelang.tt.warn"};
   std::string names;
   for (const Tensor& tensor : tensors) {
-    if (tensor.layout.format->name == "Float16")
-      names += (names.empty() ? "" : ", ") + tensor.parameter.name;
+    if (tensor.layout.format->name == "Float16") names += (names.empty() ? "" : ", ") + tensor.name;
   }
   if (names.empty()) return;
   const Value message(
@@ -227,7 +228,7 @@ void WarnOfFloat16(const Value& func, const std::vector<Tensor>& tensors) {
 }
 
 Value Infer(const Value& func) {
-  if (!ir::FindGrid(func)) return WithoutAttributes(func, ShardKeys());
+  if (!ir::IsKernel(func)) return WithoutAttributes(func, ShardKeys());
   const Inputs inputs = Inputs::Of(func);
   inputs.CheckLayout();
   const Context context = {inputs.Device(), inputs.Tile(), inputs.Float16Format()};
