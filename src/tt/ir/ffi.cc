@@ -1,7 +1,9 @@
 #include "ir/ffi.h"
 
-#include <cstring>
+#include <bit>
+#include <map>
 #include <memory>
+#include <mutex>
 
 #include "core/error.h"
 
@@ -107,9 +109,9 @@ Interned::operator const Value&() const {
   return *first;
 }
 
-std::span<const TVMFFIAny> Elements(const Value& array) {
-  if (array.type_index() != kTVMFFIArray) return {};
-  const auto* cell = CellOf<TVMFFISeqCell>(array.object());
+std::span<const TVMFFIAny> Elements(const TVMFFIObject* array) {
+  if (array == nullptr || array->type_index != kTVMFFIArray) return {};
+  const auto* cell = CellOf<TVMFFISeqCell>(array);
   return {static_cast<const TVMFFIAny*>(cell->data), static_cast<size_t>(cell->size)};
 }
 
@@ -155,9 +157,18 @@ void RegisterGlobal(std::string_view name, Callback callback) {
 }
 
 std::string ToString(DLDataType dtype) {
-  TVMFFIAny text{};
-  Check(TVMFFIDataTypeToString(&dtype, &text));
-  return *Value::Adopt(text).AsString();
+  // The host writes to a stream for each; a process knows few dtypes. Never destroyed, as threads
+  // may still run passes while the process exits.
+  static auto* mutex = new std::mutex;
+  static auto* names = new std::map<uint32_t, std::string>;
+  const std::scoped_lock lock(*mutex);
+  std::string& name = (*names)[std::bit_cast<uint32_t>(dtype)];
+  if (name.empty()) {
+    TVMFFIAny text{};
+    Check(TVMFFIDataTypeToString(&dtype, &text));
+    name = *Value::Adopt(text).AsString();
+  }
+  return name;
 }
 
 Value MakeArray(const std::vector<Value>& elements) {

@@ -81,7 +81,8 @@ class Value {
 
  private:
   void Retain() const {
-    if (is_object()) TVMFFIObjectIncRef(any_.v_obj);
+    // What TVMFFIObjectIncRef does, by the layout that the C ABI states, without a call.
+    if (is_object()) __atomic_fetch_add(&any_.v_obj->combined_ref_count, 1, __ATOMIC_RELAXED);
   }
 
   TVMFFIAny any_;
@@ -113,7 +114,8 @@ class HostException {
 };
 
 /*! The elements of an array that somebody holds; none for any other value. */
-std::span<const TVMFFIAny> Elements(const Value& array);
+std::span<const TVMFFIAny> Elements(const TVMFFIObject* array);
+inline std::span<const TVMFFIAny> Elements(const Value& array) { return Elements(array.object()); }
 
 /*! Calls a function object. \throw HostException */
 Value CallFunction(const Value& function, std::span<const TVMFFIAny> arguments);

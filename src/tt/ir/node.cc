@@ -201,8 +201,7 @@ std::array<std::atomic<const TypeInfo*>, kMaxTypes> types;
 
 }  // namespace
 
-const TypeInfo& TypeOf(const Value& object) {
-  const int32_t index = object.type_index();
+const TypeInfo& TypeOf(int32_t index) {
   if (index >= kMaxTypes) throw Error(ErrorKind::kHost, "the host has more types than expected");
   auto& slot = types[index];
   if (const TypeInfo* known = slot.load(std::memory_order_acquire)) return *known;
@@ -214,14 +213,25 @@ const TypeInfo& TypeOf(const Value& object) {
   return *first;
 }
 
+namespace {
+
+void* AddressOf(const Value& node, const Field& field) {
+  return reinterpret_cast<char*>(node.object()) + field.offset;
+}
+
+TVMFFIObject* ReferenceIn(const Value& node, const Field& field) {
+  return *static_cast<TVMFFIObject**>(AddressOf(node, field));
+}
+
+}  // namespace
+
 Value GetField(const Value& node, const Field& field) {
-  char* address = reinterpret_cast<char*>(node.object()) + field.offset;
   if (field.is_reference) {
-    auto* object = *reinterpret_cast<TVMFFIObject**>(address);
+    TVMFFIObject* object = ReferenceIn(node, field);
     return object == nullptr ? Value() : Value::CopyOf(object);
   }
   TVMFFIAny value{};
-  if (field.getter(address, &value) != 0) {
+  if (field.getter(AddressOf(node, field), &value) != 0) {
     throw Error(ErrorKind::kHost, "a field of " + TypeOf(node).key + " cannot be read");
   }
   return Value::Adopt(value);
@@ -259,7 +269,7 @@ std::string DtypeOf(const Value& dtype_or_type) {
   return inner.is_none() ? "handle" : DtypeOf(inner);
 }
 
-Walker::Walker(Value root) { Push(std::move(root)); }
+Walker::Walker(const Value& root) { Push(root); }
 
 bool Walker::Next(Value* node) {
   if (stack_.empty()) return false;
@@ -269,19 +279,32 @@ bool Walker::Next(Value* node) {
   return true;
 }
 
-void Walker::Push(Value node) {
-  if (node.type_index() == kTVMFFIArray) {
-    const auto elements = Elements(node);
-    for (size_t i = elements.size(); i-- > 0;) Push(Value::CopyOf(elements[i]));
-    return;
-  }
-  const NodeKind kind = KindOf(node);
-  if (kind != NodeKind::kLeaf && kind != NodeKind::kIntImm)
-    stack_.emplace_back(std::move(node), context_);
+void Walker::Push(const Value& node) {
+  if (node.is_object()) PushObject(node.object());
 }
 
 void Walker::PushFields(const Value& node, const std::vector<Field>& fields) {
-  for (size_t i = fields.size(); i-- > 0;) Push(GetField(node, fields[i]));
+  for (size_t i = fields.size(); i-- > 0;) {
+    if (!fields[i].is_reference) {
+      Push(GetField(node, fields[i]));
+    } else if (TVMFFIObject* object = ReferenceIn(node, fields[i])) {
+      PushObject(object);
+    }
+  }
+}
+
+/*! Takes references to what is to be visited only: most fields hold leaves. */
+void Walker::PushObject(TVMFFIObject* object) {
+  if (object->type_index == kTVMFFIArray) {
+    const auto elements = Elements(object);
+    for (size_t i = elements.size(); i-- > 0;) {
+      if (elements[i].type_index >= kTVMFFIStaticObjectBegin) PushObject(elements[i].v_obj);
+    }
+  } else if (object->type_index >= kTVMFFIDynObjectBegin) {
+    const NodeKind kind = TypeOf(object->type_index).kind;
+    if (kind == NodeKind::kLeaf || kind == NodeKind::kIntImm) return;
+    stack_.emplace_back(Value::CopyOf(object), context_);
+  }
 }
 
 }  // namespace tt::ir

@@ -111,7 +111,8 @@ struct TypeInfo {
 };
 
 /*! Looked up once per type; lives as long as the process. */
-const TypeInfo& TypeOf(const Value& object);
+const TypeInfo& TypeOf(int32_t type_index);
+inline const TypeInfo& TypeOf(const Value& object) { return TypeOf(object.type_index()); }
 
 inline NodeKind KindOf(const Value& value) {
   return value.type_index() >= kTVMFFIDynObjectBegin ? TypeOf(value).kind : NodeKind::kLeaf;
@@ -141,7 +142,7 @@ std::string DtypeOf(const Value& dtype_or_type);
  */
 class Walker {
  public:
-  explicit Walker(Value root);
+  explicit Walker(const Value& root);
   /*!
    * A number that nodes inherit from the one that pushed them, such as a scope; 0 at the root. Set
    * it after Next and before pushing.
@@ -151,13 +152,14 @@ class Walker {
   /*! The next node; false at the end. */
   bool Next(Value* node);
   /*! Visits this node, or the elements of this array, next. */
-  void Push(Value node);
+  void Push(const Value& node);
   void PushChildren(const Value& node) { PushFields(node, TypeOf(node).children); }
   /*! Only the statements below a statement: a launch is never inside an expression. */
   void PushStatements(const Value& node) { PushFields(node, TypeOf(node).statements); }
 
  private:
   void PushFields(const Value& node, const std::vector<Field>& fields);
+  void PushObject(TVMFFIObject* object);
 
   size_t context_ = 0;
   std::vector<std::pair<Value, size_t>> stack_;  // with their contexts

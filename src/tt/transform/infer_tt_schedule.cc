@@ -104,19 +104,24 @@ FixedArguments MakeFixedArguments(const Value& start_word, const Value& count_wo
           Argument("kt_tiles", WordFor(1), "common", source, value)};
 }
 
+/*! An extent of the grid; remembered, as modules repeat them. */
+Value ExtentArgument(const char* name, int64_t extent) {
+  static auto* cache = new Cache<std::pair<std::string, int64_t>, Value>;
+  return cache->Get({name, extent},
+                    [&] { return Argument(name, WordFor(extent), "common", "schedule", extent); });
+}
+
 Value RuntimeArgsSchema(const plan::Grid& grid, int64_t num_tiles, int64_t num_cores,
                         bool may_reduce) {
   static auto* cache = new Cache<std::tuple<std::string, std::string, bool>, FixedArguments>;
-  static constinit const Interned grid_x{"grid_x"}, grid_y{"grid_y"};
-  static constinit const Interned common{"common"}, schedule{"schedule"};
   const Value& start_word = WordFor(num_tiles - 1);
   const Value& count_word = WordFor(CeilDiv(num_tiles, num_cores));
   const FixedArguments fixed =
       cache->Get({*start_word.AsString(), *count_word.AsString(), may_reduce},
                  [&] { return MakeFixedArguments(start_word, count_word, may_reduce); });
-  return ir::MakeArray(std::vector<Value>{
-      fixed.start_id, fixed.count, Argument(grid_x, WordFor(grid.x), common, schedule, grid.x),
-      Argument(grid_y, WordFor(grid.y), common, schedule, grid.y), fixed.kt_tiles});
+  return ir::MakeArray(std::vector<Value>{fixed.start_id, fixed.count,
+                                          ExtentArgument("grid_x", grid.x),
+                                          ExtentArgument("grid_y", grid.y), fixed.kt_tiles});
 }
 
 Value Infer(const Value& func) {

@@ -128,7 +128,10 @@ def test_attributes_that_agree_with_the_body():
         ),
         ({"tl_grid_x": 6}, r"y \(blockIdx.y\) is 4, but attribute tl_grid_y is left out, which means 1"),
         ({"tl_grid_x": 6, "tl_grid_y": 4, "tl_grid_z": 2}, r"z \(attribute tl_grid_z\) is 2, but blockIdx.z says 1"),
-        ({"thread_extent": {"blockIdx.x": 7, "blockIdx.y": 4}}, r"attribute thread_extent: blockIdx.x\) is 7, but blockIdx.x says 6"),
+        (
+            {"thread_extent": {"blockIdx.x": 7, "blockIdx.y": 4}},
+            r"attribute thread_extent: blockIdx.x\) is 7, but blockIdx.x says 6",
+        ),
     ],
 )
 def test_attributes_that_contradict_the_body(attrs, message):
