@@ -213,6 +213,51 @@ ACCESS = [
     (alias_that_is_never_used, "none", "write"),
     (alias_that_is_read_and_written, "read_write", "write"),
 ]
+
+
+@pytest.mark.parametrize("build_data", ["alias", "address"])
+def test_what_a_pointer_is_computed_from_is_read(build_data):
+    """The index behind an alias is loaded, whatever is done to the alias."""
+
+    @T.prim_func
+    def offset(A: T.Buffer((32,), "float32"), order: T.Buffer((4,), "int32"), C: T.Buffer((4,), "float32")):
+        bx = T.launch_thread("blockIdx.x", 4)
+        part = T.decl_buffer((8,), "float32", data=A.data, elem_offset=order[bx])
+        C[bx] = part[0]
+
+    @T.prim_func
+    def address(A: T.Buffer((32,), "float32"), order: T.Buffer((4,), "int32"), C: T.Buffer((4,), "float32")):
+        bx = T.launch_thread("blockIdx.x", 4)
+        T.evaluate(T.call_extern("int32", "f", T.address_of(A[order[bx]])))
+        C[bx] = T.float32(0)
+
+    func = {"alias": offset, "address": address}[build_data]
+    expected = {"alias": "read", "address": "read_write"}[build_data]
+    assert access_of(func) == {"A": expected, "order": "read", "C": "write"}
+
+
+if host.HAS_BUFFER_MAP:  # later hosts refuse to build such a pointer by hand
+
+    def test_pointer_that_is_chosen():
+        """Either tensor may be meant, and what chooses is read."""
+        A, B, C = (tirx.decl_buffer((32,), "float32", name=name) for name in "ABC")
+        choose = tirx.decl_buffer((1,), "int32", name="choose")
+        a, b = (tirx.call_intrin("handle", "tirx.address_of", tirx.BufferLoad(buffer, [0])) for buffer in (A, B))
+        pointer = tirx.Var("pointer", tvm.ir.PointerType(tvm.ir.PrimType("float32"), "global"))
+        chosen = tirx.decl_buffer((32,), "float32", name="chosen", data=pointer)
+        name = tirx.Bind(pointer, tirx.Select(tirx.BufferLoad(choose, [0]) > 0, a, b))
+        body = tirx.SeqStmt([name, tirx.BufferStore(C, tirx.BufferLoad(chosen, [0]), [0])])
+        func = tirx.PrimFunc([A, B, choose, C], body).with_attrs({"tl_grid_x": 4, "global_symbol": "main"})
+        assert access_of(func) == {"A": "read", "B": "read", "choose": "read", "C": "write"}
+
+
+def test_parameters_that_share_memory():
+    A, C = (tirx.decl_buffer((32,), "float32", name=name) for name in "AC")
+    body = tirx.BufferStore(C, tirx.BufferLoad(A, [0]), [0])
+    func = tirx.PrimFunc([A, A, C], body).with_attrs({"tl_grid_x": 4, "global_symbol": "main"})
+    assert [entry["tt_access"] for entry in infer(func).attrs["tt_buffers"]] == ["read", "read", "write"]
+
+
 ACCESS = [pytest.param(*entry, id=entry[0].__name__) for entry in ACCESS]
 ACCESS += [
     pytest.param(access_pointer(mask), access, "write", id=f"access_pointer_{mask}")

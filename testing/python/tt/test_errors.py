@@ -301,3 +301,15 @@ def test_all_wrong_inputs_are_listed():
     )
     for found in ('"striped"', '"diagonal"', '"l1"', "5x32"):
         assert found in message
+
+
+def test_long_lines_are_cut_between_characters():
+    func = bare(buffers=[("A", (4,), "float64")]).with_attr("global_symbol", "m" + "\u00e9" * 60)
+    with pytest.raises(errors.DtypeError, match="float64"):
+        infer(func)
+
+
+def test_many_diagnostics_are_counted():
+    func = bare(buffers=[(f"A{i}", (4,), "float64") for i in range(30)])
+    with pytest.raises(errors.DtypeError, match="and 20 more"):
+        infer(func)

@@ -3,13 +3,15 @@
 import pytest
 import tvm
 from support import host
-from support.infer import bare, copy_kernel
+from support.infer import bare, copy_kernel, infer
 from support.launch_forms import FORMS, REFUSED_FORMS, T
 from tvm import tirx
 
 from tilelang.tt import apply_tt_defaults, errors, infer_default_tt_schedule, schedule_attrs
 
 REFUSALS = {
+    "extents below 1": (errors.GridError, r"grid extent x \(cluster_id\) is -2; expected at least 1"),
+    "several launches by a loop": (errors.MultipleLaunchesError, "the launch stands in a loop, which repeats it"),
     "two launches in one function": (errors.MultipleLaunchesError, r"2 launches in one function; expected one"),
     "two launches in one function, of equal extents": (errors.MultipleLaunchesError, r"2 launches in one function"),
     "two extents for one axis": (errors.GridError, None),
@@ -288,3 +290,14 @@ if host.ON_TILELANG:
                 A[bx, by] = 0.0
 
         refuse(main, errors.MultipleLaunchesError, "2 launches in one function; expected one")
+
+
+def test_results_of_a_kernel_that_is_none_any_more():
+    """Stale results neither pass for a launch nor survive."""
+    was = infer(bare((4, 1, 1)))
+    func = was.without_attr("tl_grid_x").without_attr("tl_grid_y").without_attr("tl_grid_z")
+    with pytest.raises(errors.NoKernelError):
+        infer_default_tt_schedule(func)
+    mod = infer(tvm.IRModule({"main": bare((4, 1, 1)), "other": func}))
+    assert "tt_num_tiles" not in mod["other"].attrs
+    assert "tt_buffers" not in mod["other"].attrs

@@ -98,6 +98,36 @@ def test_refused_strides(strides, message):
 
 
 @pytest.mark.parametrize(
+    ("shape", "strides"), [((), [5]), ((4, 8), [32, 8, 1]), ((4, 8), [1])], ids=["scalar", "too_many", "too_few"]
+)
+def test_strides_of_another_rank(shape, strides):
+    with pytest.raises(
+        errors.ShapeError, match=f"has {len(strides)} strides; expected one for each of its {len(shape)} "
+    ):
+        infer(strided(strides, shape))
+
+
+@pytest.mark.parametrize("scope", ["shared", "local"])
+def test_refused_scope(scope):
+    A = tirx.decl_buffer((4, 8), "float32", name="A", scope=scope)
+    func = tirx.PrimFunc([A], tirx.Evaluate(0)).with_attr("tl_grid_x", 4)
+    with pytest.raises(errors.ShapeError, match=f'lies in "{scope}" memory; expected "global"'):
+        infer(func)
+
+
+if not host.ON_TILELANG:
+
+    def test_refused_layout():
+        """Column-major by a layout of TIRx, which strides do not show."""
+        from tvm.tirx.layout import S, TileLayout
+
+        A = tirx.decl_buffer((4, 8), "float32", name="A", layout=TileLayout(S[(4, 8) : (1, 4)]))
+        func = tirx.PrimFunc([A], tirx.Evaluate(0)).with_attr("tl_grid_x", 4)
+        with pytest.raises(errors.ShapeError, match="has a layout or axis separators of its own"):
+            infer(func)
+
+
+@pytest.mark.parametrize(
     ("offset", "message"),
     [(16, "element offset of 16; expected 0"), ("symbolic", "offset of unknown size; expected 0")],
 )

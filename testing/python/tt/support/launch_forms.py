@@ -282,6 +282,20 @@ def cta_id_deferred():
     return _module(main)
 
 
+def cluster_of_negative_extents():
+    """Two negative extents have a positive product."""
+
+    @T.prim_func
+    def main(A: T.Buffer((6,), "float32"), C: T.Buffer((6,), "float32")):
+        T.device_entry()
+        cluster = T.cluster_id([-2])
+        cta = T.cta_id_in_cluster([-3])
+        T.thread_id([32])
+        C[cluster + cta] = A[cluster + cta]
+
+    return _module(main)
+
+
 def cta_id_twice_with_other_extents():
     """The host keeps the first definition and says nothing."""
 
@@ -344,6 +358,7 @@ if HAS_DEVICE_SCOPES:
     FORMS += _device_scope_forms()
     REFUSED_FORMS += [
         RefusedForm("cta_id_twice_with_other_extents", cta_id_twice_with_other_extents, "two extents for one axis"),
+        RefusedForm("cluster_of_negative_extents", cluster_of_negative_extents, "extents below 1"),
     ]
 
 # ---- TileLang: T.Kernel and its lowered shapes ---------------------------------------------------------------------
@@ -449,6 +464,18 @@ def tilelang_cuda_source():
     return _module(main)
 
 
+def tilelang_rank0_in_a_loop():
+    """The loop is the host's: it launches three times."""
+
+    @L.prim_func
+    def main(A: L.Tensor((1, 3), "float32"), C: L.Tensor((1, 3), "float32")):
+        for i in L.serial(3):
+            with L.Kernel(threads=32):
+                C[0, i] = A[0, i]
+
+    return _module(main)
+
+
 def tilelang_symbolic_extent():
     m = L.dynamic("m")
 
@@ -526,6 +553,7 @@ if ON_TILELANG:
         RefusedForm("tilelang_two_kernels", tilelang_two_kernels, "two launches in one function"),
         RefusedForm("tilelang_kernel_in_kernel", tilelang_kernel_in_kernel, "two extents for one axis"),
         RefusedForm("tilelang_cuda_source", tilelang_cuda_source, "a body that is CUDA source"),
+        RefusedForm("tilelang_rank0_in_a_loop", tilelang_rank0_in_a_loop, "several launches by a loop"),
         RefusedForm("tilelang_symbolic_extent", tilelang_symbolic_extent, "an extent that is no constant"),
         RefusedForm("tilelang_ascend_mixed_kernel", tilelang_ascend_mixed_kernel, "a launch axis that is no grid axis"),
     ]
