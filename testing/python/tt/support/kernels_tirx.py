@@ -6,7 +6,7 @@ and accumulates in local memory, so that it does to DRAM exactly what its TileLa
 
 from functools import partial
 
-from .cases import KernelCase, Param
+from .cases import cases
 from .host import HAS_DEVICE_SCOPES, T
 
 
@@ -428,190 +428,28 @@ def scalar_params(M=128, N=256, block_M=32, block_N=64):
     return main
 
 
-GEMM_PARAMS = (
-    Param("A", "bfloat16", (256, 128), "read"),
-    Param("B", "bfloat16", (128, 384), "read"),
-    Param("C", "bfloat16", (256, 384), "write"),
-)
-
-CASES: tuple[KernelCase, ...] = (
-    KernelCase(
-        "gemm",
-        gemm,
-        (6, 4, 1),
-        GEMM_PARAMS,
-    ),
-    KernelCase(
-        "gemm_thread_binding",
-        gemm_thread_binding,
-        (6, 4, 1),
-        GEMM_PARAMS,
-    ),
-    KernelCase(
-        "renamed_gemm",
-        renamed_gemm,
-        (6, 4, 1),
-        (
-            Param("B", "bfloat16", (256, 128), "read"),
-            Param("C", "bfloat16", (128, 384), "read"),
-            Param("A", "bfloat16", (256, 384), "write"),
-        ),
-    ),
-    KernelCase(
-        "gemm_bias_relu",
-        gemm_bias_relu,
-        (6, 4, 1),
-        (
-            Param("A", "float16", (256, 128), "read"),
-            Param("B", "float16", (128, 384), "read"),
-            Param("bias", "float16", (384,), "read"),
-            Param("C", "float16", (256, 384), "write"),
-        ),
-    ),
-    KernelCase(
-        "batched_gemm",
-        batched_gemm,
-        (4, 2, 3),
-        (
-            Param("A", "bfloat16", (3, 128, 64), "read"),
-            Param("B", "bfloat16", (3, 64, 256), "read"),
-            Param("C", "bfloat16", (3, 128, 256), "write"),
-        ),
-    ),
-    KernelCase(
-        "dequant_gemm",
-        dequant_gemm,
-        (4, 2, 1),
-        (
-            Param("A", "int8", (128, 128), "read"),
-            Param("B", "uint8", (256, 64), "read"),
-            Param("C", "int32", (128, 256), "write"),
-        ),
-    ),
-    KernelCase(
-        "flash_attention",
-        flash_attention,
-        (4, 4, 2),
-        (
-            Param("Q", "bfloat16", (2, 4, 256, 64), "read"),
-            Param("K", "bfloat16", (2, 4, 256, 64), "read"),
-            Param("V", "bfloat16", (2, 4, 256, 64), "read"),
-            Param("Output", "bfloat16", (2, 4, 256, 64), "write"),
-        ),
-    ),
-    KernelCase(
-        "flash_attention_causal",
-        partial(flash_attention, causal=True),
-        (4, 4, 2),
-        (
-            Param("Q", "bfloat16", (2, 4, 256, 64), "read"),
-            Param("K", "bfloat16", (2, 4, 256, 64), "read"),
-            Param("V", "bfloat16", (2, 4, 256, 64), "read"),
-            Param("Output", "bfloat16", (2, 4, 256, 64), "write"),
-        ),
-    ),
-    KernelCase(
-        "conv2d",
-        conv2d,
-        (2, 8, 1),
-        (
-            Param("Data", "float16", (2, 16, 16, 32), "read"),
-            Param("Weight", "float16", (3, 3, 32, 64), "read"),
-            Param("Output", "float16", (2, 16, 16, 64), "write"),
-        ),
-    ),
-    KernelCase(
-        "row_softmax",
-        row_softmax,
-        (32, 1, 1),
-        (
-            Param("X", "float32", (128, 512), "read"),
-            Param("Y", "float32", (128, 512), "write"),
-        ),
-    ),
-    KernelCase(
-        "elementwise_ragged",
-        elementwise_ragged,
-        (8, 8, 1),
-        (
-            Param("A", "bfloat16", (1000, 1000), "read"),
-            Param("B", "bfloat16", (1000, 1000), "read"),
-            Param("C", "bfloat16", (1000, 1000), "write"),
-        ),
-    ),
-    KernelCase(
-        "result_first",
-        result_first,
-        (5, 3, 1),
-        (
-            Param("Result", "float32", (96, 160), "write"),
-            Param("X", "float32", (96, 160), "read"),
-            Param("Y", "float32", (96, 160), "read"),
-        ),
-    ),
-    KernelCase(
-        "vector_add",
-        vector_add,
-        (8, 1, 1),
-        (
-            Param("A", "int32", (1000,), "read"),
-            Param("B", "int32", (1000,), "read"),
-            Param("C", "int32", (1000,), "write"),
-        ),
-    ),
-    KernelCase(
-        "in_place",
-        in_place,
-        (3, 4, 1),
-        (Param("X", "bfloat16", (128, 192), "read_write"),),
-    ),
-    KernelCase(
-        "atomic_add",
-        atomic_add,
-        (4, 4, 1),
-        (
-            Param("X", "float32", (256, 128), "read"),
-            Param("Total", "float32", (128,), "read_write"),
-        ),
-    ),
-    KernelCase(
-        "atomic_add_elements",
-        atomic_add_elements,
-        (4, 4, 1),
-        (
-            Param("X", "float32", (256, 128), "read"),
-            Param("Total", "float32", (128,), "read_write"),
-        ),
-    ),
-    KernelCase(
-        "unused_param",
-        unused_param,
-        (4, 2, 1),
-        (
-            Param("X", "bfloat16", (64, 128), "read"),
-            Param("Mask", "uint8", (64, 128), "none"),
-            Param("Y", "bfloat16", (64, 128), "write"),
-        ),
-    ),
-    KernelCase(
-        "aliased_abs",
-        aliased_abs,
-        (12, 1, 1),
-        (
-            Param("X", "float32", (64, 96), "read"),
-            Param("Y", "float32", (64, 96), "write"),
-        ),
-    ),
-    KernelCase(
-        "scalar_params",
-        scalar_params,
-        (4, 4, 1),
-        (
-            Param("X", "float32", (128, 256), "read"),
-            Param("Y", "float32", (128, 256), "write"),
-        ),
-        scalars=(("n", "int32"), ("scale", "float32")),
-    ),
-    # TileLang's own TVM has no device scopes.
-    *((KernelCase("gemm_cta_id", gemm_cta_id, (6, 4, 1), GEMM_PARAMS),) if HAS_DEVICE_SCOPES else ()),
+CASES = cases(
+    {
+        "gemm": gemm,
+        "gemm_thread_binding": gemm_thread_binding,
+        "renamed_gemm": renamed_gemm,
+        "gemm_bias_relu": gemm_bias_relu,
+        "batched_gemm": batched_gemm,
+        "dequant_gemm": dequant_gemm,
+        "flash_attention": flash_attention,
+        "flash_attention_causal": partial(flash_attention, causal=True),
+        "conv2d": conv2d,
+        "row_softmax": row_softmax,
+        "elementwise_ragged": elementwise_ragged,
+        "result_first": result_first,
+        "vector_add": vector_add,
+        "in_place": in_place,
+        "atomic_add": atomic_add,
+        "atomic_add_elements": atomic_add_elements,
+        "unused_param": unused_param,
+        "aliased_abs": aliased_abs,
+        "scalar_params": scalar_params,
+        # TileLang's own TVM has no device scopes.
+        **({"gemm_cta_id": gemm_cta_id} if HAS_DEVICE_SCOPES else {}),
+    }
 )
