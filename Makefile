@@ -42,6 +42,7 @@ $(VENV)/.host: $(VENV)/.created
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.host $(SOURCES)
+	@echo "Installing into $(VENV), which takes about a minute"
 	$(PIP) install --quiet '.[$(HOST),test]'
 	@touch $@
 

@@ -195,10 +195,13 @@ Value MakeMap(const Entries& entries) {
 }
 
 Value MapGet(const Value& map, const Value& key) {
-  static constinit const GlobalFunction count{"ffi.MapCount"};
-  static constinit const GlobalFunction get{"ffi.MapGetItem"};
-  if (map.is_none() || *count({map.raw(), key.raw()}).AsInt() == 0) return {};
-  return get({map.raw(), key.raw()});
+  static constinit const GlobalFunction get{"ffi.MapGetItemOrMissing"};
+  static constinit const GlobalFunction get_missing{"ffi.GetInvalidObject"};
+  // The host's one marker of what is not there; it lives as long as the process.
+  static const TVMFFIObject* const missing = get_missing({}).object();
+  if (map.is_none()) return {};
+  Value value = get({map.raw(), key.raw()});
+  return value.object() == missing ? Value() : value;
 }
 
 }  // namespace tt::ir

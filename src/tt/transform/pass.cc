@@ -11,9 +11,9 @@ const char* HelpFor(ErrorKind kind) {
     case ErrorKind::kOption:
     case ErrorKind::kDevice:
     case ErrorKind::kTileShape:
-      return "set it with the argument of that name of tilelang.tt.apply_tt_defaults, or leave it "
-             "out "
-             "for the default";
+      return "give apply_tt_defaults another value for it (its arguments are named without tt_), "
+             "or "
+             "leave it out for the default";
     case ErrorKind::kOverflow: return "make the launch grid smaller";
     default: return "please report this";
   }

@@ -61,7 +61,7 @@ def defaults(**inputs):
     return lambda mod: apply_tt_defaults(mod, **inputs)
 
 
-OPTION_HELP = "help: set it with the argument of that name of tilelang.tt.apply_tt_defaults"
+OPTION_HELP = "help: give apply_tt_defaults another value for it (its arguments are named without tt_), or leave it out"
 REFUSALS = [
     Refusal("no_module", lambda: [1], apply_tt_defaults, errors.ArgumentError, TypeError,
             ("found list; expected an IRModule or a PrimFunc",)),
