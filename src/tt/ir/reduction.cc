@@ -94,10 +94,29 @@ class ReductionFinder {
   }
 
   void VisitStore(const Value& store) {
+    const auto targets = TargetsOf(BufferOf(store));
+    const Value value = Get(store, FieldId::kValue);
+    // What nearly every reduction looks like, and the end of the search.
+    accumulates_ |= LoadsFirst(value, targets);
+    if (accumulates_) return;
     Memories sources;
-    Collect(Get(store, FieldId::kValue), &sources);
+    Collect(value, &sources);
     Collect(Get(store, FieldId::kIndices), &sources);
-    AddFlow(sources, TargetsOf(BufferOf(store)));
+    AddFlow(sources, targets);
+  }
+
+  /*! Whether the leftmost operand of an expression is a load from one of these memories. */
+  bool LoadsFirst(const Value& expr, std::span<const Memory> memories) {
+    Walker walker(expr);
+    for (Value node; walker.Next(&node);) {
+      if (KindOf(node) == NodeKind::kBufferLoad) {
+        const auto loaded = TargetsOf(BufferOf(node));
+        return std::ranges::find_first_of(loaded, memories) != loaded.end();
+      }
+      if (KindOf(node) != NodeKind::kOther) return false;
+      walker.PushChildren(node);
+    }
+    return false;
   }
 
   void VisitBind(const Value& bind, Walker* walker) {
