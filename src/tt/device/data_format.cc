@@ -1,9 +1,11 @@
 #include "device/data_format.h"
 
 #include <array>
+#include <ranges>
 #include <string>
 
 #include "core/error.h"
+#include "core/join.h"
 
 namespace tt::device {
 namespace {
@@ -33,15 +35,6 @@ const DataFormat* Find(std::string_view dtype) {
   return nullptr;
 }
 
-std::string SupportedDtypes() {
-  std::string out;
-  for (const DtypeFormat& entry : kFormats) {
-    if (!out.empty()) out += ", ";
-    out += entry.dtype;
-  }
-  return out;
-}
-
 }  // namespace
 
 const DataFormat& FormatOf(std::string_view dtype, std::string_view float16_format) {
@@ -51,7 +44,8 @@ const DataFormat& FormatOf(std::string_view dtype, std::string_view float16_form
                                  ? "is stored row-major on Blackhole only, never in tiles"
                                  : "has no Tenstorrent data format";
   throw Error(ErrorKind::kDtype, "dtype " + std::string(dtype) + " " + reason +
-                                     "; expected one of: " + SupportedDtypes());
+                                     "; expected one of: " +
+                                     Join(kFormats | std::views::transform(&DtypeFormat::dtype)));
 }
 
 void CheckFloat16Format(std::string_view name) {

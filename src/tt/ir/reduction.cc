@@ -231,8 +231,8 @@ class ReductionFinder {
   MemoryMap memory_;
   Flow flow_;
   std::unordered_set<Memory> bound_;  // names of values
-  std::deque<TVMFFIObject> scopes_{
-      1};             // stand for the conditions of statements; the first for none
+  // Stand for the conditions of statements; the first for none.
+  std::deque<TVMFFIObject> scopes_{1};
   size_t scope_ = 0;  // of the statement that is visited
   bool accumulates_ = false;
 };

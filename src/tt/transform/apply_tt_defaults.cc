@@ -1,11 +1,9 @@
 // ApplyTTDefaults: complete the inputs of every kernel.
 //
-//   def gemm(A: T.Buffer(...), ...):                    def gemm(A: T.Buffer(...), ...):
-//       bx = T.launch_thread("blockIdx.x", 8)     -->       T.func_attr({"tt_device":
-//       "wormhole_n150",
-//       ...                                                     "tt_cores": [[0, 0, 7, 7]], ...})
-//                                                           bx = T.launch_thread("blockIdx.x", 8)
-//                                                           ...
+//   def gemm(A: T.Buffer(...), ...):              def gemm(A: T.Buffer(...), ...):
+//       bx = T.launch_thread("blockIdx.x", 8)  -->    T.func_attr({"tt_device": "wormhole_n150",
+//       ...                                               "tt_cores": [[0, 0, 7, 7]], ...})
+//                                                     bx = T.launch_thread("blockIdx.x", 8)
 //
 // An explicit argument wins over an attribute of the function, and that over the default, key by
 // key. Results of earlier inference are dropped where an input changes.

@@ -1,11 +1,9 @@
 // InferDefaultTTSchedule: which core runs which part of the launch grid.
 //
-//   T.func_attr({<inputs>})                         T.func_attr({<inputs>, "tt_grid_x": 10,
-//   "tt_grid_y": 10, bx = T.launch_thread("blockIdx.x", 10)    -->       "tt_num_tiles": 100,
-//   "tt_num_active_cores": 64, by = T.launch_thread("blockIdx.y", 10) "tt_tiles_per_core": [[0, 2],
-//   [2, 2], ...], ...})
-//   ...                                             bx = T.launch_thread("blockIdx.x", 10)
-//                                                   ...
+//   T.func_attr({<inputs>})                       T.func_attr({<inputs>, "tt_num_tiles": 100,
+//   bx = T.launch_thread("blockIdx.x", 10)  -->       "tt_tiles_per_core": [[0, 2], ...], ...})
+//   by = T.launch_thread("blockIdx.y", 10)        bx = T.launch_thread("blockIdx.x", 10)
+//   ...                                           ...
 //
 // Requires: the inputs of ApplyTTDefaults.
 // Ensures:  every work tile belongs to exactly one core; the keys of ScheduleKeys() are recomputed,

@@ -1,18 +1,16 @@
 // InferDefaultTTShard: how every tensor of a kernel lies in DRAM.
 //
-//   def f(A: T.Buffer((100, 100), "bfloat16")):       def f(A: T.Buffer((100, 100), "bfloat16")):
-//       T.func_attr({<inputs>})                 -->       T.func_attr({<inputs>, "tt_buffers":
-//       [{"name": "A",
-//       ...                                                   "tt_access": "read",
-//       "tt_padded_shape": [128, 128],
-//                                                             "tt_num_pages": 16, ...}]})
-//                                                         ...
+//   A: T.Buffer((100, 100), "bfloat16")      T.func_attr({<inputs>, "tt_buffers": [{"name": "A",
+//   T.func_attr({<inputs>})             -->      "tt_access": "read", "tt_num_pages": 16,
+//   ...                                          "tt_padded_shape": [128, 128], ...}, ...]})
+//                                            ...
 //
 // Requires: the inputs of ApplyTTDefaults.
-// Ensures:  tt_buffers describes every buffer parameter, in parameter order; other functions have
-// none. Rejects:  missing or unknown inputs; tensors of an unknown dtype, of symbolic or empty
-// shape, or
-//           that are not compact and row-major; raw pointers, whose shape nobody knows.
+// Ensures:  tt_buffers describes every buffer parameter, in parameter order; functions that are no
+//           kernels have none.
+// Rejects:  missing or unknown inputs; tensors of an unknown dtype, of symbolic or empty shape, or
+//           that are not compact, row-major and in DRAM; raw pointers, whose shape nobody knows;
+//           kernels that use memory of unknown origin.
 #include "transform/infer_tt_shard.h"
 
 #include <tuple>
