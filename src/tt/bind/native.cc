@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/int.h"
 #include "device/data_format.h"
 #include "device/device.h"
 #include "plan/schedule.h"
@@ -96,6 +97,14 @@ py::list Devices() {
   return out;
 }
 
+std::string Simplify(const std::string& expression, const Sizes& sizes) {
+  return Int::Parse(expression).Substitute(sizes).ToString();
+}
+
+int64_t Evaluate(const std::string& expression, const Sizes& sizes) {
+  return Int::Parse(expression).Evaluate(sizes);
+}
+
 /*! Raises the class of tilelang/tt/errors.py that the kind names. */
 void Raise(const Error& error) {
   const py::object errors = py::module_::import("tilelang.tt.errors");
@@ -119,6 +128,8 @@ PYBIND11_MODULE(_native, module) {
   module.def("lay_out_tiled", &LayOutTiled, py::arg("shape"), py::arg("dtype"), py::arg("tile"),
              py::arg("device"));
   module.def("devices", &Devices);
+  module.def("simplify", &Simplify, py::arg("expression"), py::arg("sizes"));
+  module.def("evaluate", &Evaluate, py::arg("expression"), py::arg("sizes"));
 }
 
 }  // namespace tt::bind
