@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from . import _library
-from .errors import HostError, HostWarning
+from .errors import refusal, warning
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ def require_host() -> Host:
     try:
         importlib.import_module("tvm.tirx")
     except (ImportError, OSError, AttributeError, RuntimeError) as error:
-        raise HostError(f"found {host}, but it cannot be imported: {error}\n{_supported()}") from error
+        raise refusal("TT122", f"found {host}, but it cannot be imported: {error}\n{_supported()}") from error
     _library.load()
     if not any(tried.name == host.name and tried.version == host.version for tried in _TRIED):
-        warnings.warn(f"tilelang.tt has not been tried with {host}. {_supported()}", HostWarning, stacklevel=3)
+        warnings.warn(warning("TT130", f"tilelang.tt has not been tried with {host}. {_supported()}"), stacklevel=3)
     return host
 
 
@@ -75,7 +75,7 @@ def _installed() -> Host:
         return Host(name, version, ffi_version)
     found = {name: version, "apache-tvm-ffi": ffi_version}
     described = ", ".join(f"{key} {value or 'is not installed'}" for key, value in found.items())
-    raise HostError(f"no TVM to run the passes in: {described}.\n{_supported()}")
+    raise refusal("TT120", f"no TVM to run the passes in: {described}.\n{_supported()}")
 
 
 def _is_package(module: str) -> bool:
@@ -110,8 +110,9 @@ def _check_pair(host: Host) -> None:
         if tried.name != host.name or _release(tried.version) != _release(host.version):
             continue
         if not tried.ffi_min <= _release(host.ffi_version)[:3] <= tried.ffi_max:
-            raise HostError(
-                f"{host} is a pair of versions that does not work; mend it with\n    python -m pip install {tried}"
+            raise refusal(
+                "TT121",
+                f"{host} is a pair of versions that does not work; mend it with\n    python -m pip install {tried}",
             )
 
 

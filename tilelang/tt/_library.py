@@ -25,7 +25,7 @@ def load() -> None:
     try:
         import tvm_ffi
     except ImportError as error:
-        raise errors.HostError(f"apache-tvm-ffi cannot be imported: {error}") from error
+        raise errors.refusal("TT122", f"apache-tvm-ffi cannot be imported: {error}") from error
     # Warnings too: a filter may turn one into an error, which then passes through the host.
     for error_class in vars(errors).values():
         if isinstance(error_class, type) and issubclass(error_class, (errors.TTError, Warning)):
@@ -34,8 +34,8 @@ def load() -> None:
     try:
         _handle = ctypes.CDLL(str(_path()))
     except OSError as error:
-        raise errors.HostError(
-            f"the passes of tilelang.tt do not load beside apache-tvm-ffi {tvm_ffi.__version__}: {error}"
+        raise errors.refusal(
+            "TT123", f"the passes of tilelang.tt do not load beside apache-tvm-ffi {tvm_ffi.__version__}: {error}"
         ) from error
 
 
@@ -43,14 +43,14 @@ def _path() -> Path:
     # Beside _native, wherever an editable install has put it; __file__ may lie elsewhere.
     spec = importlib.util.find_spec("tilelang.tt._native")
     if spec is None or spec.origin is None:
-        raise errors.HostError("tilelang.tt is not installed: its native modules are missing; pip install it")
+        raise errors.refusal("TT124", "tilelang.tt is not installed: its native modules are missing; pip install it")
     suffix = ".dylib" if sys.platform == "darwin" else ".so"
     return Path(spec.origin).with_name(f"libtilelang_tt_passes{suffix}")
 
 
-def _warn(message: str) -> None:
+def _warn(code: str, message: str) -> None:
     # Point at the line of the user's that ran the pass, beyond the frames of the host and of ours.
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_INTERNAL):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, errors.FormatWarning, stacklevel=level)
+    warnings.warn(errors.warning(code, message), stacklevel=level)

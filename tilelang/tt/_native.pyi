@@ -21,5 +21,8 @@ def lay_out_tiled(shape: Sequence[int], dtype: str, tile: Sequence[int], device:
 
 def devices() -> list[dict[str, Any]]:
     """The fields of every known device."""
+
 def simplify(expression: str, sizes: dict[str, int]) -> str: ...
 def evaluate(expression: str, sizes: dict[str, int]) -> int: ...
+def error_table() -> list[tuple[str, str, str]]:
+    """(code, class, title) of every refusal and warning."""

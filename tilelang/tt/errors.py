@@ -1,12 +1,38 @@
 """What this package raises and warns of.
 
 Every refusal is a :class:`TTError` and also the builtin exception that a caller would expect. The
-message says what was found, what was expected, where, and what to do. The C++ passes raise the same
-classes, whoever runs them.
+message begins with a code, such as ``TT202``, and says what was found, what was expected, where, and
+what to do. The C++ passes raise the same classes, whoever runs them.
 """
 
+import re
+from typing import Any
 
-class TTError(Exception):
+from ._native import error_table
+
+# Where a message, or one of several in it, begins.
+_CODE = re.compile(r"(?:\A|\n\n)(TT\d+): ")
+
+
+class _Coded:
+    args: tuple[Any, ...]
+
+    @property
+    def code(self) -> str:
+        """The code of the mistake, such as ``"TT202"``; of the first where there are several."""
+        return next(iter(self.codes), "")
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of all mistakes that the message lists, in its order."""
+        return tuple(_CODE.findall(str(self)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors that came through tvm-ffi carry an object of its own, which cannot be pickled.
+        return type(self), self.args
+
+
+class TTError(_Coded, Exception):
     """Base of all errors of ``tilelang.tt``."""
 
 
@@ -70,9 +96,28 @@ class InternalError(TTError, RuntimeError):
     """A bug of this package; please report it."""
 
 
-class HostWarning(UserWarning):
+class TTWarning(_Coded, UserWarning):
+    """Base of all warnings of ``tilelang.tt``."""
+
+
+class HostWarning(TTWarning):
     """A TVM with which this package has not been tried."""
 
 
-class FormatWarning(UserWarning):
+class FormatWarning(TTWarning):
     """A data format that Tenstorrent's own library does not offer."""
+
+
+_CLASSES = {code: globals()[name] for code, name, _ in error_table()}
+
+
+def refusal(code: str, message: str) -> TTError:
+    """The error of a code, to be raised."""
+    error: TTError = _CLASSES[code](f"{code}: {message}")
+    return error
+
+
+def warning(code: str, message: str) -> TTWarning:
+    """The warning of a code, to be handed to :func:`warnings.warn`."""
+    found: TTWarning = _CLASSES[code](f"{code}: {message}")
+    return found

@@ -6,7 +6,7 @@ They hold plain Python numbers, strings, lists and dictionaries, copied from the
 from operator import index
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from .errors import ArgumentError, BufferLookupError, MissingInputError
+from .errors import refusal
 
 if TYPE_CHECKING:
     from tvm.ir import Var
@@ -141,29 +141,29 @@ def buffer_attrs(func: "PrimFunc", buffer: "str | int | Var") -> BufferAttrs:
         return found[0]
     known = ", ".join(f"{entry['name']} (parameter {entry['param_index']})" for entry in entries) or "none"
     if found:
-        raise BufferLookupError(f"{len(found)} tensors are named {buffer}; give an index instead. Tensors: {known}")
-    raise BufferLookupError(f"no tensor parameter {buffer}; tensors: {known}")
+        raise refusal("TT107", f"{len(found)} tensors are named {buffer}; give an index instead. Tensors: {known}")
+    raise refusal("TT106", f"no tensor parameter {buffer}; tensors: {known}")
 
 
 def _parameter_index(func: "PrimFunc", buffer: Any) -> int:
     if hasattr(buffer, "__index__") and not isinstance(buffer, bool):
         return index(buffer)
     if not hasattr(buffer, "same_as"):
-        raise ArgumentError(
-            f"found {type(buffer).__name__}; expected a tensor's name, its index, or the parameter itself"
+        raise refusal(
+            "TT105", f"found {type(buffer).__name__}; expected a tensor's name, its index, or the parameter itself"
         )
     for position, param in enumerate(func.params):
         mapped = getattr(func, "buffer_map", {}).get(param)
         if buffer.same_as(param) or (mapped is not None and buffer.same_as(mapped)):
             return position
-    raise BufferLookupError(f"{buffer} is not a parameter of the function")
+    raise refusal("TT108", f"{buffer} is not a parameter of the function")
 
 
 def _attribute(func: "PrimFunc", key: str, pass_name: str) -> Any:
     if not hasattr(func, "params") or not hasattr(func, "attrs"):
-        raise ArgumentError(f"found {type(func).__name__}; expected a PrimFunc")
+        raise refusal("TT102", f"found {type(func).__name__}; expected a PrimFunc")
     if not func.attrs or key not in func.attrs:
-        raise MissingInputError(f"the function has no attribute {key}; run tilelang.tt.{pass_name} first")
+        raise refusal("TT109", f"the function has no attribute {key}; run tilelang.tt.{pass_name} first")
     return _to_python(func.attrs[key])
 
 

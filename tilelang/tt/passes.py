@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _host, transform
-from .errors import ArgumentError, NoKernelError
+from .errors import refusal
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -73,11 +73,11 @@ def run_on_kernels(pass_: Any, mod: "ModuleOrFunc") -> "ModuleOrFunc":
         return run_on_kernels(pass_, IRModule({name: mod}))[name]
     if not isinstance(mod, IRModule):
         help_ = "; call its get_tir(...) for the PrimFunc" if hasattr(mod, "get_tir") else ""
-        raise ArgumentError(f"found {type(mod).__name__}; expected an IRModule or a PrimFunc{help_}")
+        raise refusal("TT101", f"found {type(mod).__name__}; expected an IRModule or a PrimFunc{help_}")
     out = pass_(mod)
     is_kernel = tvm_ffi.get_global_func("tilelang.tt.is_kernel")
     if not any(is_kernel(func) for func in out.functions.values()):
-        raise NoKernelError(_describe_no_kernel(mod))
+        raise refusal("TT201", _describe_no_kernel(mod))
     return out
 
 

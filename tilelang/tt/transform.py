@@ -7,7 +7,7 @@ IR dumps work on them. They leave functions without a launch grid as they are.
 from typing import Any
 
 from . import _host
-from .errors import ArgumentError
+from .errors import refusal
 
 _INPUTS = (
     "device",
@@ -33,7 +33,7 @@ def ApplyTTDefaults(**inputs: Any) -> Any:
     """
     unknown = ", ".join(sorted(inputs.keys() - set(_INPUTS)))
     if unknown:
-        raise ArgumentError(f"unknown input {unknown}; expected any of: {', '.join(_INPUTS)}")
+        raise refusal("TT103", f"unknown input {unknown}; expected any of: {', '.join(_INPUTS)}")
     overrides = {f"tt_{name}": value for name, value in inputs.items() if value is not None}
     return _make("tilelang.tt.transform.ApplyTTDefaults", overrides)
 

@@ -14,7 +14,7 @@ using Arguments = std::span<const TVMFFIAny>;
 
 Value OnlyArgument(Arguments arguments) {
   if (arguments.size() == 1) return Value::FromArgument(arguments[0]);
-  throw Error(ErrorKind::kArgument,
+  throw Error(ErrorCode::kArgumentCount,
               "found " + std::to_string(arguments.size()) + " arguments; expected one");
 }
 

@@ -36,7 +36,8 @@ plan::CoreSet ToCoreSet(const std::vector<Rectangle>& rectangles) {
 
 void CheckUnits(int64_t units) {
   if (units < 0) {
-    throw Error(ErrorKind::kGrid, std::to_string(units) + " work units; expected 0 or more");
+    throw Error(ErrorCode::kNegativeWork,
+                std::to_string(units) + " work units; expected 0 or more");
   }
 }
 
@@ -105,10 +106,19 @@ int64_t Evaluate(const std::string& expression, const Sizes& sizes) {
   return Int::Parse(expression).Evaluate(sizes);
 }
 
+/*! (code, class, title) of every error. */
+py::list ErrorTable() {
+  py::list out;
+  for (const ErrorEntry& entry : kErrorTable) {
+    out.append(py::make_tuple(ToString(entry.code), ErrorClass(entry.kind), entry.title));
+  }
+  return out;
+}
+
 /*! Raises the class of tilelang/tt/errors.py that the kind names. */
 void Raise(const Error& error) {
   const py::object errors = py::module_::import("tilelang.tt.errors");
-  py::set_error(errors.attr(ErrorClass(error.kind())), error.what());
+  py::set_error(errors.attr(ErrorClass(error.kind())), error.text().c_str());
 }
 
 }  // namespace
@@ -127,6 +137,7 @@ PYBIND11_MODULE(_native, module) {
              py::arg("order"));
   module.def("lay_out_tiled", &LayOutTiled, py::arg("shape"), py::arg("dtype"), py::arg("tile"),
              py::arg("device"));
+  module.def("error_table", &ErrorTable);
   module.def("devices", &Devices);
   module.def("simplify", &Simplify, py::arg("expression"), py::arg("sizes"));
   module.def("evaluate", &Evaluate, py::arg("expression"), py::arg("sizes"));

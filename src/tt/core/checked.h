@@ -9,7 +9,7 @@
 namespace tt {
 
 [[noreturn]] inline void ThrowOverflow(int64_t a, const char* op, int64_t b) {
-  throw Error(ErrorKind::kOverflow, std::to_string(a) + " " + op + " " + std::to_string(b) +
+  throw Error(ErrorCode::kOverflow, std::to_string(a) + " " + op + " " + std::to_string(b) +
                                         " does not fit a signed 64-bit integer");
 }
 

@@ -1,7 +1,7 @@
 // Errors of the layers that know neither TVM nor Python.
 //
-// A kind names the Python class (tilelang/tt/errors.py) that the caller finally sees; ir/ adds the
-// place in the kernel, bind/ does the translation.
+// A throw site names a code of error_codes.inc, and the Python class (tilelang/tt/errors.py) that the
+// caller finally sees follows from it; ir/ adds the place in the kernel, bind/ does the translation.
 #pragma once
 
 #include <stdexcept>
@@ -9,30 +9,71 @@
 
 namespace tt {
 
+/*! What a caller can tell apart by class; tilelang/tt/errors.py says what each is for. */
 enum class ErrorKind {
-  kArgument,          // an argument of the wrong type
-  kNoKernel,          // a module without a launch grid
-  kGrid,              // a launch grid that is not a static, positive, consistent one
-  kMultipleLaunches,  // more than one launch in a function
-  kOpaqueKernel,      // a kernel whose body or memory cannot be seen
-  kMissingInput,      // an input attribute that has not been set
-  kOption,            // an input attribute with a value that does not exist
-  kDevice,            // a device, or cores, that do not exist
-  kTileShape,         // a tile that the hardware has not
-  kDtype,             // a dtype without a Tenstorrent format
-  kShape,             // a tensor shape that cannot be laid out
-  kOverflow,          // a number beyond 64 bits
-  kHost,              // a host that lacks what this package calls
-  kInternal,          // a bug of ours
+  kArgument,
+  kNoKernel,
+  kGrid,
+  kMultipleLaunches,
+  kOpaqueKernel,
+  kMissingInput,
+  kOption,
+  kDevice,
+  kTileShape,
+  kDtype,
+  kShape,
+  kOverflow,
+  kBufferLookup,
+  kHost,
+  kInternal,
+  kHostWarning,
+  kFormatWarning,
 };
+
+enum class ErrorCode : int {
+#define TT_ERROR(number, name, kind, title) k##name = number,
+#include "core/error_codes.inc"
+#undef TT_ERROR
+};
+
+struct ErrorEntry {
+  ErrorCode code;
+  ErrorKind kind;
+  const char* title;
+};
+
+/*! The table of all codes, in ascending order. */
+inline constexpr ErrorEntry kErrorTable[] = {
+#define TT_ERROR(number, name, kind, title) {ErrorCode::k##name, ErrorKind::k##kind, title},
+#include "core/error_codes.inc"
+#undef TT_ERROR
+};
+
+constexpr ErrorKind ErrorKindOf(ErrorCode code) {
+  switch (code) {
+#define TT_ERROR(number, name, kind, title) \
+  case ErrorCode::k##name: return ErrorKind::k##kind;
+#include "core/error_codes.inc"
+#undef TT_ERROR
+  }
+  return ErrorKind::kInternal;
+}
+
+/*! As messages show it: "TT101". */
+inline std::string ToString(ErrorCode code) {
+  return "TT" + std::to_string(static_cast<int>(code));
+}
 
 class Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
-  ErrorKind kind() const { return kind_; }
+  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  ErrorCode code() const { return code_; }
+  ErrorKind kind() const { return ErrorKindOf(code_); }
+  /*! What people read. Python finds the code in it, wherever the error has come through. */
+  std::string text() const { return ToString(code_) + ": " + what(); }
 
  private:
-  ErrorKind kind_;
+  ErrorCode code_;
 };
 
 /*! An error that already names the function and the place in it. */
@@ -55,8 +96,11 @@ constexpr const char* ErrorClass(ErrorKind kind) {
     case ErrorKind::kDtype: return "DtypeError";
     case ErrorKind::kShape: return "ShapeError";
     case ErrorKind::kOverflow: return "IntegerOverflowError";
+    case ErrorKind::kBufferLookup: return "BufferLookupError";
     case ErrorKind::kHost: return "HostError";
     case ErrorKind::kInternal: return "InternalError";
+    case ErrorKind::kHostWarning: return "HostWarning";
+    case ErrorKind::kFormatWarning: return "FormatWarning";
   }
   return "InternalError";
 }

@@ -12,8 +12,6 @@ namespace {
 // Longer texts help nobody, and bound how deep an expression can be.
 constexpr size_t kMaxTextLength = 4096;
 
-[[noreturn]] void Refuse(const std::string& message) { throw Error(ErrorKind::kOption, message); }
-
 bool IsIdentifier(std::string_view name) {
   const auto is_letter = [](char c) {
     return std::isalpha(static_cast<unsigned char>(c)) || c == '_';
@@ -23,7 +21,9 @@ bool IsIdentifier(std::string_view name) {
 }
 
 void CheckDivisor(int64_t divisor) {
-  if (divisor < 1) Refuse("division by " + std::to_string(divisor) + "; expected at least 1");
+  if (divisor >= 1) return;
+  throw Error(ErrorCode::kDivisor,
+              "division by " + std::to_string(divisor) + "; expected at least 1");
 }
 
 int64_t FloorDivNumbers(int64_t a, int64_t b) { return a / b - (a % b < 0); }
@@ -62,7 +62,8 @@ std::string Int::ToString() const { return is_constant() ? std::to_string(value_
 
 Int Int::Variable(std::string_view name) {
   if (!IsIdentifier(name) || name == "min" || name == "max") {
-    Refuse("\"" + std::string(name) + "\" cannot name a size; expected an identifier");
+    throw Error(ErrorCode::kSizeName,
+                "\"" + std::string(name) + "\" cannot name a size; expected an identifier");
   }
   Int out;
   out.node_ = std::make_shared<const Node>(Node{Op::kVariable, 0, 0, std::string(name)});
@@ -107,8 +108,8 @@ Int Int::Make(Op op, Int a, Int b) {
     case Op::kMax: whole = call("max"); break;
   }
   if (whole.size() > kMaxTextLength) {
-    throw Error(ErrorKind::kOverflow, "an expression over shape variables is longer than " +
-                                          std::to_string(kMaxTextLength) + " characters");
+    throw Error(ErrorCode::kExpressionLength, "an expression over shape variables is longer than " +
+                                                  std::to_string(kMaxTextLength) + " characters");
   }
   Int out;
   out.node_ = std::make_shared<const Node>(Node{op, std::move(a), std::move(b), std::move(whole)});
@@ -240,7 +241,8 @@ int64_t Int::Evaluate(const Sizes& sizes) const {
   const Int out = Substitute(sizes);
   if (out.is_constant()) return out.value_;
   const std::set<std::string> missing = out.Variables();
-  Refuse("size " + *missing.begin() + " of \"" + node_->text + "\" has no value");
+  throw Error(ErrorCode::kMissingSize,
+              "size " + *missing.begin() + " of \"" + node_->text + "\" has no value");
 }
 
 std::set<std::string> Int::Variables() const {
@@ -361,8 +363,9 @@ class Parser {
   static bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
   [[noreturn]] void Fail(const std::string& expected) const {
-    Refuse("\"" + std::string(text_.substr(0, 80)) + "\" is no size: expected " + expected +
-           " at column " + std::to_string(position_ + 1));
+    throw Error(ErrorCode::kSizeSyntax, "\"" + std::string(text_.substr(0, 80)) +
+                                            "\" is no size: expected " + expected + " at column " +
+                                            std::to_string(position_ + 1));
   }
 
   std::string_view text_;

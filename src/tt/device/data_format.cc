@@ -40,17 +40,17 @@ const DataFormat* Find(std::string_view dtype) {
 const DataFormat& FormatOf(std::string_view dtype, std::string_view float16_format) {
   if (dtype == "float16" && float16_format == "Float16_b") dtype = "bfloat16";
   if (const DataFormat* format = Find(dtype)) return *format;
-  const std::string reason = dtype == "float8_e4m3fn"
-                                 ? "is stored row-major on Blackhole only, never in tiles"
-                                 : "has no Tenstorrent data format";
-  throw Error(ErrorKind::kDtype, "dtype " + std::string(dtype) + " " + reason +
-                                     "; expected one of: " +
-                                     Join(kFormats | std::views::transform(&DtypeFormat::dtype)));
+  const bool is_row_major = dtype == "float8_e4m3fn";
+  const char* reason = is_row_major ? " is stored row-major on Blackhole only, never in tiles"
+                                    : " has no Tenstorrent data format";
+  throw Error(is_row_major ? ErrorCode::kRowMajorDtype : ErrorCode::kDtype,
+              "dtype " + std::string(dtype) + reason + "; expected one of: " +
+                  Join(kFormats | std::views::transform(&DtypeFormat::dtype)));
 }
 
 void CheckFloat16Format(std::string_view name) {
   if (name == "Float16" || name == "Float16_b") return;
-  throw Error(ErrorKind::kOption,
+  throw Error(ErrorCode::kDataFormat,
               "unknown data format \"" + std::string(name) +
                   "\" for float16 tensors; expected one of: Float16, Float16_b");
 }

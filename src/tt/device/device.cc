@@ -35,7 +35,7 @@ const Device& FindDevice(std::string_view name) {
   }
   std::vector<std::string_view> known;
   for (const Device& device : kDevices) known.push_back(device.name);
-  throw Error(ErrorKind::kDevice,
+  throw Error(ErrorCode::kUnknownDevice,
               "unknown device \"" + std::string(name) + "\"; expected one of: " + Join(known));
 }
 

@@ -35,7 +35,7 @@ void CheckTileShape(TileShape tile) {
   if (std::ranges::find(kTileShapes, tile) != kTileShapes.end()) return;
   std::string known;
   for (TileShape legal : kTileShapes) known += (known.empty() ? "" : ", ") + ToString(legal);
-  throw Error(ErrorKind::kTileShape, "the hardware has no tile of " + ToString(tile) +
+  throw Error(ErrorCode::kTileShape, "the hardware has no tile of " + ToString(tile) +
                                          " (height x width) elements; expected one of: " + known);
 }
 

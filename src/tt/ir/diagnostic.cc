@@ -146,7 +146,8 @@ void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics) {
   bool head_shown = false;
   for (const Diagnostic& diagnostic :
        std::span(diagnostics).first(std::min(diagnostics.size(), kMaxDiagnostics))) {
-    if (!text.empty()) text += "\n\n";
+    // The first code is that of the whole error, which shows it.
+    if (!text.empty()) text += "\n\n" + ToString(diagnostic.code) + ": ";
     text += "kernel " + FunctionName(func) + ": " + diagnostic.message + "\n";
     const bool head = diagnostic.underlined.is_none();
     if (!head || !head_shown) text += Excerpt(func, diagnostic.underlined);
@@ -158,7 +159,13 @@ void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics) {
   if (diagnostics.size() > kMaxDiagnostics) {
     text += "\n\nand " + std::to_string(diagnostics.size() - kMaxDiagnostics) + " more";
   }
-  throw LocatedError(diagnostics.front().kind, text);
+  throw LocatedError(diagnostics.front().code, text);
+}
+
+void Warn(ErrorCode code, const std::string& message) {
+  static constinit const GlobalFunction warn{"tilelang.tt.warn"};
+  const Value code_text(ToString(code)), text(message);
+  warn({code_text.raw(), text.raw()});
 }
 
 }  // namespace tt::ir

@@ -10,7 +10,7 @@
 namespace tt::ir {
 
 struct Diagnostic {
-  ErrorKind kind;
+  ErrorCode code;
   std::string message;  // what was found and what was expected, with the numbers
   std::string help;     // one concrete thing to do
   Value node;           // the statement or parameter it is about; none for the function as a whole
@@ -25,5 +25,8 @@ std::string FunctionName(const Value& func);
  * the place in the user's file where the IR carries one.
  */
 [[noreturn]] void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics);
+
+/*! Warns the caller, who may turn it into an error. \throw HostException */
+void Warn(ErrorCode code, const std::string& message);
 
 }  // namespace tt::ir

@@ -22,7 +22,7 @@ const Cell* CellOf(const TVMFFIObject* object) {
 [[noreturn]] void ThrowRaised() {
   TVMFFIObjectHandle error = nullptr;
   TVMFFIErrorMoveFromRaised(&error);
-  if (error == nullptr) throw Error(ErrorKind::kInternal, "the host failed without an error");
+  if (error == nullptr) throw Error(ErrorCode::kInternal, "the host failed without an error");
   throw HostException(Value::AdoptObject(error));
 }
 
@@ -30,9 +30,9 @@ void Check(int status) {
   if (status != 0) ThrowRaised();
 }
 
-void SetRaised(ErrorKind kind, const char* message) {
-  const std::string name = std::string("tilelang.tt.") + ErrorClass(kind);
-  TVMFFIErrorSetRaisedFromCStr(name.c_str(), message);
+void SetRaised(const Error& error) {
+  const std::string name = std::string("tilelang.tt.") + ErrorClass(error.kind());
+  TVMFFIErrorSetRaisedFromCStr(name.c_str(), error.text().c_str());
 }
 
 int CallBack(void* self, const TVMFFIAny* arguments, int32_t count, TVMFFIAny* result) {
@@ -43,9 +43,9 @@ int CallBack(void* self, const TVMFFIAny* arguments, int32_t count, TVMFFIAny* r
   } catch (const HostException& error) {
     TVMFFIErrorSetRaised(error.error().object());
   } catch (const Error& error) {
-    SetRaised(error.kind(), error.what());
+    SetRaised(error);
   } catch (const std::exception& error) {
-    SetRaised(ErrorKind::kInternal, error.what());
+    SetRaised(Error(ErrorCode::kInternal, error.what()));
   }
   return -1;
 }
@@ -129,9 +129,10 @@ Value GlobalFunction::operator()(std::span<const TVMFFIAny> arguments) const {
     const TVMFFIByteArray name = Bytes(name_);
     Check(TVMFFIFunctionGetGlobal(&name, &handle));
     if (handle == nullptr) {
-      throw Error(ErrorKind::kHost, std::string("this TVM has no global function ") + name_ +
-                                        "; import tvm (or tilelang) before running a pass, and see "
-                                        "the documentation for the supported versions");
+      throw Error(ErrorCode::kMissingGlobal,
+                  std::string("this TVM has no global function ") + name_ +
+                      "; import tvm (or tilelang) before running a pass, and see "
+                      "the documentation for the supported versions");
     }
     __atomic_store_n(&handle_, handle, __ATOMIC_RELEASE);
   }

@@ -139,9 +139,9 @@ class LaunchReader {
 
   int64_t Extent(size_t axis) const { return axes_[axis].extent.value_or(1); }
 
-  void Report(ErrorKind kind, std::string message, std::string help, Value node, Value underlined) {
+  void Report(ErrorCode code, std::string message, std::string help, Value node, Value underlined) {
     diagnostics_.push_back(
-        {kind, std::move(message), std::move(help), std::move(node), std::move(underlined)});
+        {code, std::move(message), std::move(help), std::move(node), std::move(underlined)});
   }
 
   static bool StartsLaunch(const Value& stmt) {
@@ -170,7 +170,7 @@ class LaunchReader {
         inside.PushStatements(stmt);
         continue;
       }
-      Report(ErrorKind::kMultipleLaunches,
+      Report(ErrorCode::kLaunchInLoop,
              "the launch stands in a loop, which repeats it; expected one launch",
              "move the loop into the kernel", loop, loop);
     }
@@ -179,7 +179,7 @@ class LaunchReader {
   /*! TileLang puts x outermost, always. Other launches have no such loops. */
   void ReadSerialNest(const std::vector<Value>& loops) {
     if (loops.size() > kAxisNames.size()) {
-      Report(ErrorKind::kGrid,
+      Report(ErrorCode::kGridRank,
              std::to_string(loops.size()) + " loops around the kernel's body; expected at most 3",
              "run this pass before the kernel's launch is lowered to loops", loops.front(),
              loops.front());
@@ -212,7 +212,7 @@ class LaunchReader {
     const Tag tag = ReadTag(name);
     if (tag.axis) SetAxis(*tag.axis, BoundExtent(stmt), name, stmt);
     if (tag.known) return;
-    Report(ErrorKind::kGrid,
+    Report(ErrorCode::kThreadTag,
            "thread tag \"" + name +
                "\" is not understood; expected blockIdx.*, threadIdx.*, "
                "clusterCtaIdx.* or vthread*",
@@ -244,7 +244,7 @@ class LaunchReader {
     const auto elements = Elements(extents);
     if (elements.size() > kAxisNames.size()) {
       return Report(
-          ErrorKind::kGrid,
+          ErrorCode::kGridRank,
           "cta_id has " + std::to_string(elements.size()) + " extents; expected at most 3",
           "launch on x, y and z", stmt, stmt);
     }
@@ -256,7 +256,7 @@ class LaunchReader {
   /*! Hosts put clusters times CTAs on x; what several axes of clusters mean there, nobody says. */
   void ReadClusters(const Value& clusters, const Value& ctas_per_cluster, const Value& stmt) {
     if (Elements(clusters).size() != 1 || ctas_per_cluster.is_none()) {
-      return Report(ErrorKind::kGrid, "cluster_id alone does not say the launch grid",
+      return Report(ErrorCode::kClusterOnly, "cluster_id alone does not say the launch grid",
                     "give the grid with T.cta_id([...])", stmt, stmt);
     }
     int64_t ctas = 1;
@@ -274,16 +274,18 @@ class LaunchReader {
   void SetAxis(size_t axis, const Value& expr, std::string_view origin, const Value& stmt) {
     const std::optional<int64_t> extent = ConstantOf(expr);
     Axis& known = axes_[axis];
-    const auto report = [&](const std::string& problem, const char* help) {
-      Report(ErrorKind::kGrid, Describe(axis, origin) + problem, help, stmt, expr);
+    const auto report = [&](ErrorCode code, const std::string& problem, const char* help) {
+      Report(code, Describe(axis, origin) + problem, help, stmt, expr);
     };
     if (!extent) {
-      report(" is not an integer constant", "give the kernel static shapes and an integer extent");
+      report(ErrorCode::kSymbolicGrid, " is not an integer constant",
+             "give the kernel static shapes and an integer extent");
     } else if (*extent < 1) {
-      report(" is " + std::to_string(*extent) + "; expected at least 1",
+      report(ErrorCode::kGridExtent, " is " + std::to_string(*extent) + "; expected at least 1",
              "launch at least one work tile on every axis");
     } else if (known.extent && *known.extent != *extent) {
-      report(" is " + std::to_string(*extent) + ", but " + known.origin + " says " +
+      report(ErrorCode::kGridConflict,
+             " is " + std::to_string(*extent) + ", but " + known.origin + " says " +
                  std::to_string(*known.extent),
              "let both say the same, or remove one of them");
     } else if (!known.extent) {
@@ -311,7 +313,7 @@ class LaunchReader {
       if (!extents[axis].is_none()) {
         SetAxis(axis, extents[axis], where + keys[axis].text(), Value());
       } else if (Extent(axis) != 1) {
-        Report(ErrorKind::kGrid,
+        Report(ErrorCode::kGridConflict,
                Describe(axis, axes_[axis].origin) + " is " + std::to_string(Extent(axis)) +
                    ", but " + where + keys[axis].text() + " is left out, which means 1",
                "let both say the same, or remove the attributes", Value(), Value());
@@ -322,7 +324,7 @@ class LaunchReader {
 
   void CheckNotForeign(const Value& root_block) {
     if (MapGet(Get(root_block, FieldId::kAnnotations), "code_block_source").is_none()) return;
-    Report(ErrorKind::kOpaqueKernel,
+    Report(ErrorCode::kForeignSource,
            "the body is foreign source text (code_block_source), which says nothing about its grid "
            "cells; expected TileLang statements",
            "write the kernel in TileLang", root_block, root_block);
@@ -330,8 +332,9 @@ class LaunchReader {
 
   void ReportSeveralLaunches() {
     // The axes of one launch contradict those of another: that is not a second mistake.
-    std::erase_if(diagnostics_, [](const Diagnostic& d) { return d.kind == ErrorKind::kGrid; });
-    Report(ErrorKind::kMultipleLaunches,
+    std::erase_if(diagnostics_,
+                  [](const Diagnostic& d) { return ErrorKindOf(d.code) == ErrorKind::kGrid; });
+    Report(ErrorCode::kSeveralLaunches,
            std::to_string(roots_.size()) + " launches in one function; expected one",
            "put each launch into a function of its own", roots_.back(), roots_.back());
   }

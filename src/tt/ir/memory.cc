@@ -17,8 +17,9 @@ constexpr std::string_view kPointerCalls[] = {
 std::span<const TVMFFIAny> ArgumentsUpTo(const Value& args, size_t last) {
   const auto elements = Elements(args);
   if (elements.size() > last) return elements;
-  throw Error(ErrorKind::kHost, "an access to memory has " + std::to_string(elements.size()) +
-                                    " arguments; expected at least " + std::to_string(last + 1));
+  throw Error(ErrorCode::kUnknownIR, "an access to memory has " + std::to_string(elements.size()) +
+                                         " arguments; expected at least " +
+                                         std::to_string(last + 1));
 }
 
 Access MaskOf(const TVMFFIAny& mask) {

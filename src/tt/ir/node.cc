@@ -200,7 +200,8 @@ std::array<std::atomic<const TypeInfo*>, kMaxTypes> types;
 }  // namespace
 
 const TypeInfo& TypeOf(int32_t index) {
-  if (index >= kMaxTypes) throw Error(ErrorKind::kHost, "the host has more types than expected");
+  if (index >= kMaxTypes)
+    throw Error(ErrorCode::kUnknownIR, "the host has more types than expected");
   auto& slot = types[index];
   if (const TypeInfo* known = slot.load(std::memory_order_acquire)) return *known;
   // When raced the first one stays. Never freed: threads may run passes while the process exits.
@@ -230,7 +231,7 @@ Value GetField(const Value& node, const Field& field) {
   }
   TVMFFIAny value{};
   if (field.getter(AddressOf(node, field), &value) != 0) {
-    throw Error(ErrorKind::kHost, "a field of " + TypeOf(node).key + " cannot be read");
+    throw Error(ErrorCode::kUnknownIR, "a field of " + TypeOf(node).key + " cannot be read");
   }
   return Value::Adopt(value);
 }
@@ -246,10 +247,10 @@ Value Get(const Value& node, FieldId field) {
   const Field& found = type.known[static_cast<size_t>(field)];
   if (found.getter != nullptr) return GetField(node, found);
   const auto* name = std::ranges::find(kFieldNames, field, &FieldName::id);
-  throw Error(ErrorKind::kHost, "this host's " + type.key + " has no field \"" +
-                                    std::string(name->name) +
-                                    "\"; see the documentation for the "
-                                    "supported TVM versions");
+  throw Error(ErrorCode::kUnknownIR, "this host's " + type.key + " has no field \"" +
+                                         std::string(name->name) +
+                                         "\"; see the documentation for the "
+                                         "supported TVM versions");
 }
 
 std::string GetString(const Value& node, FieldId field) {

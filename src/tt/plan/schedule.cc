@@ -9,14 +9,15 @@ namespace {
 
 void CheckExtent(char axis, int64_t extent) {
   if (extent >= 1) return;
-  throw Error(ErrorKind::kGrid, std::string("grid extent ") + axis + " is " +
-                                    std::to_string(extent) + "; expected at least 1");
+  throw Error(ErrorCode::kGridExtent, std::string("grid extent ") + axis + " is " +
+                                          std::to_string(extent) + "; expected at least 1");
 }
 
-void CheckOnlyChoice(const char* what, std::string_view found, std::string_view only) {
+void CheckOnlyChoice(ErrorCode code, const char* what, std::string_view found,
+                     std::string_view only) {
   if (found == only) return;
-  throw Error(ErrorKind::kOption, std::string("unknown ") + what + " \"" + std::string(found) +
-                                      "\"; expected one of: " + std::string(only));
+  throw Error(code, std::string("unknown ") + what + " \"" + std::string(found) +
+                        "\"; expected one of: " + std::string(only));
 }
 
 }  // namespace
@@ -29,11 +30,11 @@ int64_t NumTiles(const Grid& grid) {
 }
 
 void CheckPolicy(std::string_view policy) {
-  CheckOnlyChoice("schedule policy", policy, "contiguous");
+  CheckOnlyChoice(ErrorCode::kSchedulePolicy, "schedule policy", policy, "contiguous");
 }
 
 void CheckTileOrder(std::string_view order) {
-  CheckOnlyChoice("schedule order", order, "row_major");
+  CheckOnlyChoice(ErrorCode::kScheduleOrder, "schedule order", order, "row_major");
 }
 
 Schedule ScheduleContiguous(int64_t num_tiles, const CoreSet& cores, CoreOrder order) {

@@ -21,16 +21,16 @@ Shape AtLeastMatrix(const Shape& shape) {
 
 void CheckLayoutType(std::string_view layout_type) {
   if (layout_type == "dram_interleaved") return;
-  throw Error(ErrorKind::kOption, "unknown layout type \"" + std::string(layout_type) +
-                                      "\"; expected one of: dram_interleaved");
+  throw Error(ErrorCode::kLayoutType, "unknown layout type \"" + std::string(layout_type) +
+                                          "\"; expected one of: dram_interleaved");
 }
 
 TensorLayout LayOutTiled(const Shape& shape, const device::DataFormat& format,
                          device::TileShape tile, const device::Device& device) {
   for (size_t i = 0; i < shape.size(); ++i) {
     if (shape[i] >= 1) continue;
-    throw Error(ErrorKind::kShape, "dimension " + std::to_string(i) + " has extent " +
-                                       std::to_string(shape[i]) + "; expected at least 1");
+    throw Error(ErrorCode::kTensorExtent, "dimension " + std::to_string(i) + " has extent " +
+                                              std::to_string(shape[i]) + "; expected at least 1");
   }
   const Shape matrix = AtLeastMatrix(shape);
   Shape padded = matrix;

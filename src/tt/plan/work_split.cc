@@ -48,26 +48,27 @@ void CoverRect(const CoreRange& rect, int64_t start, int64_t count, CoreOrder or
 CoreOrder ParseCoreOrder(std::string_view name) {
   if (name == "row_major") return CoreOrder::kRowMajor;
   if (name == "column_major") return CoreOrder::kColumnMajor;
-  throw Error(ErrorKind::kOption, "unknown core order \"" + std::string(name) +
-                                      "\"; expected one of: row_major, column_major");
+  throw Error(ErrorCode::kCoreOrder, "unknown core order \"" + std::string(name) +
+                                         "\"; expected one of: row_major, column_major");
 }
 
 CoreSet::CoreSet(std::vector<CoreRange> ranges) : ranges_(std::move(ranges)), size_(0) {
   if (ranges_.empty()) {
-    throw Error(ErrorKind::kDevice, "no cores to split work over; expected at least one rectangle");
+    throw Error(ErrorCode::kNoCores,
+                "no cores to split work over; expected at least one rectangle");
   }
   for (size_t i = 0; i < ranges_.size(); ++i) {
     const CoreRange& range = ranges_[i];
     if (range.x0 < 0 || range.y0 < 0 || range.x1 < range.x0 || range.y1 < range.y0) {
-      throw Error(ErrorKind::kDevice, "core rectangle " + ToString(range) +
-                                          " is not [x0, y0, x1, y1] with 0 <= x0 <= x1 and "
-                                          "0 <= y0 <= y1 (both corners are inclusive)");
+      throw Error(ErrorCode::kCoreRectangle, "core rectangle " + ToString(range) +
+                                                 " is not [x0, y0, x1, y1] with 0 <= x0 <= x1 and "
+                                                 "0 <= y0 <= y1 (both corners are inclusive)");
     }
     for (size_t j = 0; j < i; ++j) {
       if (range.Overlaps(ranges_[j])) {
-        throw Error(ErrorKind::kDevice, "core rectangles " + ToString(ranges_[j]) + " and " +
-                                            ToString(range) +
-                                            " overlap; each core may be listed once");
+        throw Error(ErrorCode::kCoresOverlap, "core rectangles " + ToString(ranges_[j]) + " and " +
+                                                  ToString(range) +
+                                                  " overlap; each core may be listed once");
       }
     }
     size_ = CheckedAdd(size_, range.size());
@@ -77,10 +78,11 @@ CoreSet::CoreSet(std::vector<CoreRange> ranges) : ranges_(std::move(ranges)), si
 void CheckOnDevice(const CoreRange& range, const device::Device& device) {
   const CoreRange workers = device.AllWorkers();
   if (range.x1 <= workers.x1 && range.y1 <= workers.y1) return;
-  throw Error(ErrorKind::kDevice, "core rectangle " + ToString(range) + " leaves the " +
-                                      std::to_string(device.worker_grid.x) + "x" +
-                                      std::to_string(device.worker_grid.y) + " worker grid of " +
-                                      std::string(device.name) + ", which is " + ToString(workers));
+  throw Error(ErrorCode::kCoresOutside, "core rectangle " + ToString(range) + " leaves the " +
+                                            std::to_string(device.worker_grid.x) + "x" +
+                                            std::to_string(device.worker_grid.y) +
+                                            " worker grid of " + std::string(device.name) +
+                                            ", which is " + ToString(workers));
 }
 
 std::vector<CoreRange> CoreSet::Cover(int64_t start, int64_t count, CoreOrder order) const {

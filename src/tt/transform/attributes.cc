@@ -16,7 +16,8 @@ using ir::Value;
 namespace {
 
 [[noreturn]] void ThrowMistyped(const ir::Interned& key, const char* expected) {
-  throw Error(ErrorKind::kOption, std::string("attribute ") + key.text() + " is not " + expected);
+  throw Error(ErrorCode::kMistypedInput,
+              std::string("attribute ") + key.text() + " is not " + expected);
 }
 
 /*! Calls; what is refused there is refused with the key in front of it. */
@@ -25,7 +26,7 @@ decltype(auto) Naming(const char* key, Call call) {
   try {
     return call();
   } catch (const Error& error) {
-    throw Error(error.kind(), std::string("attribute ") + key + ": " + error.what());
+    throw Error(error.code(), std::string("attribute ") + key + ": " + error.what());
   }
 }
 
@@ -75,7 +76,7 @@ Inputs Inputs::Of(const Value& func) { return Inputs(AttributesOf(func)); }
 Value Inputs::Required(const ir::Interned& key) const {
   Value value = ir::MapGet(attrs_, key);
   if (value.is_none()) {
-    throw Error(ErrorKind::kMissingInput, std::string("attribute ") + key.text() + " is missing");
+    throw Error(ErrorCode::kMissingInput, std::string("attribute ") + key.text() + " is missing");
   }
   return value;
 }

@@ -69,8 +69,8 @@ plan::Shape StaticShape(const Value& shape) {
   for (const TVMFFIAny& extent : ir::Elements(shape)) {
     const auto constant = ir::ConstantOf(Value::CopyOf(extent));
     if (!constant) {
-      throw Error(ErrorKind::kShape, "dimension " + std::to_string(out.size()) +
-                                         " is not a constant; expected an integer");
+      throw Error(ErrorCode::kSymbolicShape, "dimension " + std::to_string(out.size()) +
+                                                 " is not a constant; expected an integer");
     }
     out.push_back(*constant);
   }
@@ -81,31 +81,31 @@ plan::Shape StaticShape(const Value& shape) {
 void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape) {
   const auto offset = ir::ConstantOf(buffer.elem_offset);
   if (!buffer.elem_offset.is_none() && offset != 0) {
-    throw Error(ErrorKind::kShape, "the tensor starts at an element offset of " +
-                                       (offset ? std::to_string(*offset) : "unknown size") +
-                                       "; expected 0");
+    throw Error(ErrorCode::kTensorOffset, "the tensor starts at an element offset of " +
+                                              (offset ? std::to_string(*offset) : "unknown size") +
+                                              "; expected 0");
   }
   if (buffer.scope != "global" && !buffer.scope.empty()) {
-    throw Error(ErrorKind::kShape,
+    throw Error(ErrorCode::kTensorScope,
                 "the tensor lies in \"" + buffer.scope + "\" memory; expected \"global\"");
   }
   if (!buffer.row_major) {
-    throw Error(ErrorKind::kShape,
+    throw Error(ErrorCode::kTensorOrder,
                 "the tensor has a layout or axis separators of its own; expected "
                 "a compact, row-major tensor");
   }
   const auto strides = ir::Elements(buffer.strides);
   if (!strides.empty() && strides.size() != shape.size()) {
-    throw Error(ErrorKind::kShape, "the tensor has " + std::to_string(strides.size()) +
-                                       " strides; expected one for each of its " +
-                                       std::to_string(shape.size()) + " dimensions");
+    throw Error(ErrorCode::kStrideCount, "the tensor has " + std::to_string(strides.size()) +
+                                             " strides; expected one for each of its " +
+                                             std::to_string(shape.size()) + " dimensions");
   }
   int64_t compact = 1;
   for (size_t i = strides.size(); i-- > 0;) {
     const auto stride = ir::ConstantOf(Value::CopyOf(strides[i]));
     // The stride of a dimension of one element is never used.
     if (stride != compact && shape[i] != 1) {
-      throw Error(ErrorKind::kShape,
+      throw Error(ErrorCode::kStrides,
                   "dimension " + std::to_string(i) + " has " +
                       (stride ? "stride " + std::to_string(*stride) : "a symbolic stride") +
                       "; expected " + std::to_string(compact) + " (compact, row-major)");
@@ -136,7 +136,7 @@ const char* HelpFor(ErrorKind kind) {
 void CheckNotForeign(const Value& func, const std::vector<Value>& foreign) {
   std::vector<ir::Diagnostic> diagnostics;
   for (const Value& buffer : foreign) {
-    diagnostics.push_back({ErrorKind::kOpaqueKernel,
+    diagnostics.push_back({ErrorCode::kForeignMemory,
                            "buffer `" + ir::GetString(buffer, ir::FieldId::kName) +
                                "` lies in DRAM that belongs to no parameter; expected a tensor "
                                "parameter or memory that the kernel allocates",
@@ -154,7 +154,7 @@ std::vector<Tensor> LayOutAll(const Value& func, const std::vector<Parameter>& p
     if (parameter.memory.is_none()) continue;
     if (parameter.description.is_none()) {
       diagnostics.push_back(
-          {ErrorKind::kShape,
+          {ErrorCode::kRawPointer,
            Describe(parameter) + " is a raw pointer; expected a tensor with a shape",
            "run this pass before the host/device split, where tensors still have "
            "their shapes",
@@ -164,7 +164,7 @@ std::vector<Tensor> LayOutAll(const Value& func, const std::vector<Parameter>& p
     try {
       tensors.push_back(LayOut(parameter, context));
     } catch (const Error& error) {
-      diagnostics.push_back({error.kind(), Describe(parameter) + ": " + error.what(),
+      diagnostics.push_back({error.code(), Describe(parameter) + ": " + error.what(),
                              HelpFor(error.kind()), parameter.var, Value()});
     }
   }
@@ -212,17 +212,15 @@ Value CachedBufferEntry(const Tensor& tensor, ir::Access access, const Context& 
 
 /*! float16 is a format of the hardware but not of ttnn; whoever stores it so should know. */
 void WarnOfFloat16(const Value& func, const std::vector<Tensor>& tensors) {
-  static constinit const ir::GlobalFunction warn{"tilelang.tt.warn"};
   std::string names;
   for (const Tensor& tensor : tensors) {
     if (tensor.layout.format->name == "Float16") names += (names.empty() ? "" : ", ") + tensor.name;
   }
   if (names.empty()) return;
-  const Value message(
-      "kernel " + ir::FunctionName(func) + " stores " + names +
-      " as Float16, which ttnn has no tensor type for; "
-      "apply_tt_defaults(mod, data_format=\"Float16_b\") stores float16 as bfloat16");
-  warn({message.raw()});
+  ir::Warn(ErrorCode::kFloat16,
+           "kernel " + ir::FunctionName(func) + " stores " + names +
+               " as Float16, which ttnn has no tensor type for; "
+               "apply_tt_defaults(mod, data_format=\"Float16_b\") stores float16 as bfloat16");
 }
 
 Value Infer(const Value& func) {

@@ -34,7 +34,7 @@ Value RunOn(const Value& func, const FunctionTransform& transform) {
 }  // namespace
 
 ir::Diagnostic ToDiagnostic(const Error& error) {
-  return {error.kind(), error.what(), HelpFor(error.kind()), Value(), Value()};
+  return {error.code(), error.what(), HelpFor(error.kind()), Value(), Value()};
 }
 
 Value MakePass(const char* name, FunctionTransform transform) {

@@ -3,6 +3,8 @@ was expected, where, and what to do. A refused call changes nothing.
 """
 
 import inspect
+import pickle
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from support.launch_forms import REFUSED_FORMS
 from tvm import tirx
 
 from tilelang.tt import (
+    _native,
     apply_tt_defaults,
     buffer_attrs,
     errors,
@@ -28,6 +31,7 @@ class Refusal:
     """What is passed, to what, and what comes of it."""
 
     name: str
+    code: str
     build: object
     call: object
     error: type
@@ -63,81 +67,82 @@ def defaults(**inputs):
 
 OPTION_HELP = "help: give apply_tt_defaults another value for it (its arguments are named without tt_), or leave it out"
 REFUSALS = [
-    Refusal("no_module", lambda: [1], apply_tt_defaults, errors.ArgumentError, TypeError,
+    Refusal("no_module", "TT101", lambda: [1], apply_tt_defaults, errors.ArgumentError, TypeError,
             ("found list; expected an IRModule or a PrimFunc",)),
-    Refusal("no_module_schedule", lambda: None, infer_default_tt_schedule, errors.ArgumentError, TypeError,
+    Refusal("no_module_schedule", "TT101", lambda: None, infer_default_tt_schedule, errors.ArgumentError, TypeError,
             ("found NoneType; expected an IRModule or a PrimFunc",)),
-    Refusal("no_module_shard", lambda: "main", infer_default_tt_shard, errors.ArgumentError, TypeError,
+    Refusal("no_module_shard", "TT101", lambda: "main", infer_default_tt_shard, errors.ArgumentError, TypeError,
             ("found str; expected an IRModule or a PrimFunc",)),
-    Refusal("no_kernel", helper, apply_tt_defaults, errors.NoKernelError, ValueError,
+    Refusal("no_kernel", "TT201", helper, apply_tt_defaults, errors.NoKernelError, ValueError,
             ("no function has a launch grid", "`helper` (PrimFunc)", "T.Kernel", "tl_grid_x", "help: ")),
-    Refusal("two_launches", form("sibling_thread_bindings"), apply_tt_defaults,
+    Refusal("two_launches", "TT210", form("sibling_thread_bindings"), apply_tt_defaults,
             errors.MultipleLaunchesError, ValueError,
             ("kernel `main`: 2 launches in one function; expected one", "^^^^", "help: put each launch into")),
-    Refusal("zero_extent", lambda: module(bare((4, 0, 1))), apply_tt_defaults, errors.GridError, ValueError,
+    Refusal("zero_extent", "TT202", lambda: module(bare((4, 0, 1))), apply_tt_defaults, errors.GridError, ValueError,
             ("grid extent y (attribute tl_grid_y) is 0; expected at least 1", "def main", "help: launch at least one")),
-    Refusal("symbolic_extent", form("symbolic_extent"), apply_tt_defaults, errors.GridError, ValueError,
+    Refusal("symbolic_extent", "TT203", form("symbolic_extent"), apply_tt_defaults, errors.GridError, ValueError,
             ("grid extent x (blockIdx.x) is not an integer constant", "(m + 31) // 32", "^^^^", "help: ")),
-    Refusal("contradiction", lambda: module(copy_kernel().with_attr("tl_grid_x", 9)), apply_tt_defaults,
+    Refusal("contradiction", "TT204", lambda: module(copy_kernel().with_attr("tl_grid_x", 9)), apply_tt_defaults,
             errors.GridError, ValueError, ("is 9, but blockIdx.x says 3", "help: let both say the same")),
-    Refusal("missing_input", kernel, infer_default_tt_schedule, errors.MissingInputError, ValueError,
+    Refusal("missing_input", "TT301", kernel, infer_default_tt_schedule, errors.MissingInputError, ValueError,
             ("kernel `main`: attribute tt_", " is missing",
              "help: run tilelang.tt.apply_tt_defaults on the module first")),
-    Refusal("missing_input_shard", kernel, infer_default_tt_shard, errors.MissingInputError, ValueError,
+    Refusal("missing_input_shard", "TT301", kernel, infer_default_tt_shard, errors.MissingInputError, ValueError,
             ("is missing", "help: run tilelang.tt.apply_tt_defaults")),
-    Refusal("policy", kernel, defaults(schedule_policy="striped"), errors.OptionError, ValueError,
+    Refusal("policy", "TT321", kernel, defaults(schedule_policy="striped"), errors.OptionError, ValueError,
             ('tt_schedule_policy: unknown schedule policy "striped"; expected one of: contiguous', OPTION_HELP)),
-    Refusal("order", kernel, defaults(schedule_order="z"), errors.OptionError, ValueError,
+    Refusal("order", "TT322", kernel, defaults(schedule_order="z"), errors.OptionError, ValueError,
             ('tt_schedule_order: unknown schedule order "z"; expected one of: row_major', OPTION_HELP)),
-    Refusal("core_order", kernel, defaults(core_order=""), errors.OptionError, ValueError,
+    Refusal("core_order", "TT320", kernel, defaults(core_order=""), errors.OptionError, ValueError,
             ('tt_core_order: unknown core order ""; expected one of: row_major, column_major', OPTION_HELP)),
-    Refusal("layout", kernel, defaults(layout_type="sharded"), errors.OptionError, ValueError,
+    Refusal("layout", "TT401", kernel, defaults(layout_type="sharded"), errors.OptionError, ValueError,
             ('tt_layout_type: unknown layout type "sharded"; expected one of: dram_interleaved', OPTION_HELP)),
-    Refusal("data_format", kernel, defaults(data_format="Float32"), errors.OptionError, ValueError,
+    Refusal("data_format", "TT403", kernel, defaults(data_format="Float32"), errors.OptionError, ValueError,
             ('tt_data_format: unknown data format "Float32"', "expected one of: Float16, Float16_b", OPTION_HELP)),
-    Refusal("device", kernel, defaults(device="grayskull"), errors.DeviceError, ValueError,
+    Refusal("device", "TT303", kernel, defaults(device="grayskull"), errors.DeviceError, ValueError,
             ('tt_device: unknown device "grayskull"; expected one of: wormhole_n150', OPTION_HELP)),
-    Refusal("tile_shape", kernel, defaults(tile_height=64), errors.TileShapeError, ValueError,
+    Refusal("tile_shape", "TT402", kernel, defaults(tile_height=64), errors.TileShapeError, ValueError,
             ("the hardware has no tile of 64x32 (height x width)", "32x32, 16x32, 32x16", OPTION_HELP)),
-    Refusal("cores_outside", kernel, defaults(cores=[[0, 0, 8, 7]]), errors.DeviceError, ValueError,
+    Refusal("cores_outside", "TT313", kernel, defaults(cores=[[0, 0, 8, 7]]), errors.DeviceError, ValueError,
             ("[0, 0, 8, 7] leaves the 8x8 worker grid of wormhole_n150, which is [0, 0, 7, 7]", OPTION_HELP)),
-    Refusal("cores_below", kernel, defaults(cores=[[0, 0, 7, 8]]), errors.DeviceError, ValueError,
+    Refusal("cores_below", "TT313", kernel, defaults(cores=[[0, 0, 7, 8]]), errors.DeviceError, ValueError,
             ("[0, 0, 7, 8] leaves the 8x8 worker grid",)),
-    Refusal("cores_inverted", kernel, defaults(cores=[[3, 0, 2, 0]]), errors.DeviceError, ValueError,
+    Refusal("cores_inverted", "TT311", kernel, defaults(cores=[[3, 0, 2, 0]]), errors.DeviceError, ValueError,
             ("[3, 0, 2, 0] is not [x0, y0, x1, y1]",)),
-    Refusal("cores_overlap", kernel, defaults(cores=[[0, 0, 3, 3], [3, 3, 4, 4]]), errors.DeviceError, ValueError,
-            ("[0, 0, 3, 3] and [3, 3, 4, 4] overlap; each core may be listed once",)),
-    Refusal("no_cores", kernel, defaults(cores=[]), errors.DeviceError, ValueError, ("at least one rectangle",)),
-    Refusal("cores_mistyped", kernel, defaults(cores=[[0, 0, 7]]), errors.OptionError, ValueError,
+    Refusal("cores_overlap", "TT312", kernel, defaults(cores=[[0, 0, 3, 3], [3, 3, 4, 4]]), errors.DeviceError,
+            ValueError, ("[0, 0, 3, 3] and [3, 3, 4, 4] overlap; each core may be listed once",)),
+    Refusal("no_cores", "TT310", kernel, defaults(cores=[]), errors.DeviceError, ValueError,
+            ("at least one rectangle",)),
+    Refusal("cores_mistyped", "TT302", kernel, defaults(cores=[[0, 0, 7]]), errors.OptionError, ValueError,
             ("attribute tt_cores is not a list of rectangles",)),
-    Refusal("cores_of_text", kernel, defaults(cores="all"), errors.OptionError, ValueError,
+    Refusal("cores_of_text", "TT302", kernel, defaults(cores="all"), errors.OptionError, ValueError,
             ("attribute tt_cores is not a list of rectangles",)),
-    Refusal("mistyped_text", kernel, defaults(core_order=5), errors.OptionError, ValueError,
+    Refusal("mistyped_text", "TT302", kernel, defaults(core_order=5), errors.OptionError, ValueError,
             ("attribute tt_core_order is not a string",)),
-    Refusal("mistyped_number", kernel, defaults(tile_height="32"), errors.OptionError, ValueError,
+    Refusal("mistyped_number", "TT302", kernel, defaults(tile_height="32"), errors.OptionError, ValueError,
             ("attribute tt_tile_height is not an integer",)),
-    Refusal("truth_value_for_a_number", kernel, defaults(tile_width=True), errors.OptionError, ValueError,
+    Refusal("truth_value_for_a_number", "TT302", kernel, defaults(tile_width=True), errors.OptionError, ValueError,
             ("tt_tile_width",)),
-    Refusal("unknown_policy_attribute", with_inputs(tt_schedule_policy="striped"), infer_default_tt_schedule,
+    Refusal("unknown_policy_attribute", "TT321", with_inputs(tt_schedule_policy="striped"), infer_default_tt_schedule,
             errors.OptionError, ValueError, ('unknown schedule policy "striped"; expected one of: contiguous',)),
-    Refusal("unknown_device_attribute", with_inputs(tt_device="n300"), infer_default_tt_schedule,
+    Refusal("unknown_device_attribute", "TT303", with_inputs(tt_device="n300"), infer_default_tt_schedule,
             errors.DeviceError, ValueError, ('unknown device "n300"; expected one of: wormhole_n150',)),
-    Refusal("unknown_layout_attribute", with_inputs(tt_layout_type="l1"), infer_default_tt_shard,
+    Refusal("unknown_layout_attribute", "TT401", with_inputs(tt_layout_type="l1"), infer_default_tt_shard,
             errors.OptionError, ValueError, ('unknown layout type "l1"; expected one of: dram_interleaved',)),
-    Refusal("unknown_tile_attribute", with_inputs(tt_tile_width=33), infer_default_tt_shard,
+    Refusal("unknown_tile_attribute", "TT402", with_inputs(tt_tile_width=33), infer_default_tt_shard,
             errors.TileShapeError, ValueError, ("no tile of 32x33",)),
-    Refusal("dtype", with_buffers(("A", (4,), "int64")), infer_default_tt_shard, errors.DtypeError, TypeError,
+    Refusal("dtype", "TT404", with_buffers(("A", (4,), "int64")), infer_default_tt_shard, errors.DtypeError, TypeError,
             ("kernel `main`: parameter 0 (`A`): dtype int64 has no Tenstorrent data format; expected one of: float32",
              "def main", "help: store the tensor in one of those dtypes")),
-    Refusal("shape", with_buffers(("A", (4, 0), "int32")), infer_default_tt_shard, errors.ShapeError, ValueError,
-            ("parameter 0 (`A`): dimension 1 has extent 0; expected at least 1", "def main", "help: ")),
-    Refusal("bytes", with_buffers(("A", (2**31, 2**31), "int32")), infer_default_tt_shard,
+    Refusal("shape", "TT410", with_buffers(("A", (4, 0), "int32")), infer_default_tt_shard, errors.ShapeError,
+            ValueError, ("parameter 0 (`A`): dimension 1 has extent 0; expected at least 1", "def main", "help: ")),
+    Refusal("bytes", "TT501", with_buffers(("A", (2**31, 2**31), "int32")), infer_default_tt_shard,
             errors.IntegerOverflowError, OverflowError,
             ("parameter 0 (`A`): ", "does not fit a signed 64-bit integer", "help: split the tensor")),
-    Refusal("tiles", lambda: apply_tt_defaults(module(bare((2**32, 2**32, 1)))), infer_default_tt_schedule,
+    Refusal("tiles", "TT501", lambda: apply_tt_defaults(module(bare((2**32, 2**32, 1)))), infer_default_tt_schedule,
             errors.IntegerOverflowError, OverflowError,
             ("4294967296 * 4294967296 does not fit a signed 64-bit integer", "help: make the launch grid smaller")),
-    Refusal("buffer_lookup", lambda: infer(copy_kernel()), lambda func: buffer_attrs(func, "B"),
+    Refusal("buffer_lookup", "TT106", lambda: infer(copy_kernel()), lambda func: buffer_attrs(func, "B"),
             errors.BufferLookupError, LookupError,
             ("no tensor parameter B; tensors: A (parameter 0), C (parameter 1)",)),
 ]  # fmt: skip
@@ -149,6 +154,7 @@ def test_refusal(case):
     with pytest.raises(case.error) as caught:
         case.call(after)
     assert type(caught.value) is case.error
+    assert caught.value.code == case.code
     assert isinstance(caught.value, case.builtin)
     for part in case.parts:
         assert part in str(caught.value)
@@ -207,7 +213,7 @@ def message_of(func, call=apply_tt_defaults):
 def test_whole_message_of_two_launches():
     assert message_of(two_launches()) == (
         """\
-kernel `main`: 2 launches in one function; expected one
+TT210: kernel `main`: 2 launches in one function; expected one
         for bx in T.thread_binding(6, thread="blockIdx.x"):
             C[bx, 0] = A[bx, 0]
         for by in T.thread_binding(4, thread="blockIdx.y"):
@@ -231,7 +237,7 @@ def zero_extents():
 def test_whole_message_of_two_mistakes():
     assert message_of(zero_extents()) == (
         """\
-kernel `main`: grid extent x (blockIdx.x) is 0; expected at least 1
+TT202: kernel `main`: grid extent x (blockIdx.x) is 0; expected at least 1
     @T.prim_func
     def main(A: T.Buffer((6, 4), "float32")):
         for bx in T.thread_binding(0, thread="blockIdx.x"):
@@ -242,7 +248,7 @@ help: launch at least one work tile on every axis"""
         + place(zero_extents, "for bx in")
         + """
 
-kernel `main`: grid extent y (blockIdx.y) is -4; expected at least 1
+TT202: kernel `main`: grid extent y (blockIdx.y) is -4; expected at least 1
     def main(A: T.Buffer((6, 4), "float32")):
         for bx in T.thread_binding(0, thread="blockIdx.x"):
             for by in T.thread_binding(-4, thread="blockIdx.y"):
@@ -255,7 +261,7 @@ help: launch at least one work tile on every axis"""
 
 def test_function_without_a_name():
     func = tirx.PrimFunc([], tirx.Evaluate(0)).with_attr("tl_grid_x", 0)
-    assert message_of(func).startswith("kernel without a name: grid extent x")
+    assert message_of(func).startswith("TT202: kernel without a name: grid extent x")
 
 
 def test_lines_are_cut():
@@ -313,3 +319,45 @@ def test_many_diagnostics_are_counted():
     func = bare(buffers=[(f"A{i}", (4,), "float64") for i in range(30)])
     with pytest.raises(errors.DtypeError, match="and 20 more"):
         infer(func)
+
+
+def test_codes_of_several_mistakes():
+    func = bare((0, 1, 1)).with_attr("thread_extent", {"blockIdx.x": 3})
+    with pytest.raises(errors.GridError) as caught:
+        apply_tt_defaults(func)
+    assert caught.value.code == "TT202"
+    func = bare(buffers=[("A", (4, 0), "float32"), ("B", (4,), "float64"), ("TT999: C", (4, 0), "float32")])
+    with pytest.raises(errors.ShapeError) as caught:
+        infer(func)
+    assert caught.value.code == "TT410"
+    assert caught.value.codes == ("TT410", "TT404", "TT410")
+
+
+def test_errors_are_pickled():
+    with pytest.raises(errors.GridError) as caught:
+        apply_tt_defaults(bare((0, 1, 1)))
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is errors.GridError
+    assert (str(again), again.code) == (str(caught.value), "TT202")
+
+
+def test_an_error_without_a_code():
+    error = errors.TTError("raised by somebody else")
+    assert (error.code, error.codes) == ("", ())
+
+
+def test_code_of_a_pure_decision():
+    with pytest.raises(errors.OptionError) as caught:
+        _native.split_work([[0, 0, 1, 1]], 4, "diagonal")
+    assert caught.value.code == "TT320"
+
+
+def test_every_code_has_a_class_and_a_title():
+    table = _native.error_table()
+    codes = [code for code, _, _ in table]
+    assert codes == sorted(set(codes))
+    for code, name, title in table:
+        assert re.fullmatch(r"TT[1-9]\d\d", code)
+        assert issubclass(getattr(errors, name), (errors.TTError, errors.TTWarning))
+        assert title[0].isupper()
+        assert not title.endswith(".")

@@ -96,7 +96,7 @@ def test_float16_warns():
     with pytest.warns(errors.FormatWarning) as caught:
         out = infer_default_tt_shard(func)
     assert [str(warning.message) for warning in caught] == [
-        "kernel `main` stores A, C as Float16, which ttnn has no tensor type for; "
+        "TT406: kernel `main` stores A, C as Float16, which ttnn has no tensor type for; "
         'apply_tt_defaults(mod, data_format="Float16_b") stores float16 as bfloat16'
     ]
     assert [entry["tt_data_format"] for entry in buffers_of(out)] == ["Float16", "Float32", "Float16"]

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tilelang.tt import _native
 from tilelang.tt.errors import IntegerOverflowError, OptionError
 
