@@ -5,6 +5,7 @@ folder of further kernels for the tests of the TileLang host.
 """
 
 import os
+import subprocess
 from pathlib import Path
 
 import nox
@@ -23,6 +24,7 @@ TEST_REQUIREMENTS = nox.project.load_toml("pyproject.toml")["project"]["optional
 LINTED = ["tilelang", "testing", "benchmarks", "examples", "docs", "noxfile.py"]
 WHEELS = Path("build/wheels")
 MAX_WHEEL_BYTES = 1_000_000
+SANITIZERS = ["libasan.so", "libubsan.so", "libstdc++.so"]
 
 _built: list[Path] = []
 
@@ -48,6 +50,31 @@ def tests(session: nox.Session, host: str) -> None:
     session.install("--quiet", *HOSTS[host], *TEST_REQUIREMENTS, wheel(session))
     kernels = os.environ.get("NOX_KERNELS")
     session.run("pytest", *([f"--kernels={kernels}"] if kernels else []), *session.posargs)
+
+
+@nox.session
+def sanitize(session: nox.Session) -> None:
+    """The tests of one host on libraries that AddressSanitizer and UndefinedBehaviorSanitizer watch."""
+    session.install("--quiet", *HOSTS["tvm27"], *TEST_REQUIREMENTS)
+    session.install("--quiet", "--no-deps", "-C", "cmake.define.TILELANG_TT_SANITIZE=ON", ".")
+    # Python is not built with them, so they must be there before it; and it frees little when it exits.
+    preloaded = [subprocess.check_output(["g++", f"-print-file-name={name}"], text=True).strip() for name in SANITIZERS]
+    watched = {
+        "LD_PRELOAD": " ".join(preloaded),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+    }
+    # What a released library may need from others is not what a watched one needs.
+    session.run("pytest", "--ignore=testing/python/tt/test_library.py", *session.posargs, env=watched)
+
+
+@nox.session(python="3.11")
+def fuzz(session: nox.Session) -> None:
+    """Inputs that nobody would write, for a minute each; arguments after ``--`` go to libFuzzer."""
+    session.install("--quiet", *HOSTS["tvm27"], "atheris==3.0.0", wheel(session))
+    for target in sorted(Path("testing/fuzz").glob("fuzz_*.py")):
+        session.log(f"fuzzing {target.stem}")
+        session.run("python", "-P", str(target), *(session.posargs or ["-max_total_time=60", "-verbosity=0"]))
 
 
 @nox.session

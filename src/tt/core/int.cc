@@ -363,9 +363,19 @@ class Parser {
   static bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
   [[noreturn]] void Fail(const std::string& expected) const {
-    throw Error(ErrorCode::kSizeSyntax, "\"" + std::string(text_.substr(0, 80)) +
+    throw Error(ErrorCode::kSizeSyntax, "\"" + std::string(Beginning(text_)) +
                                             "\" is no size: expected " + expected + " at column " +
                                             std::to_string(position_ + 1));
+  }
+
+  /*! What fits a message, cut between characters of UTF-8. */
+  static std::string_view Beginning(std::string_view text) {
+    size_t length = std::min<size_t>(text.size(), 80);
+    const auto is_inside = [&] {
+      return (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80;
+    };
+    while (length < text.size() && is_inside()) --length;
+    return text.substr(0, length);
   }
 
   std::string_view text_;

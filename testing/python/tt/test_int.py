@@ -85,6 +85,11 @@ def test_refuses_expressions_without_a_meaning(expression):
         _native.simplify(expression, {})
 
 
+def test_a_message_cuts_long_text_between_its_characters():
+    with pytest.raises(OptionError, match=r"at column 1$"):
+        _native.simplify("\u20ac" * 50, {})
+
+
 def test_refuses_a_divisor_that_turns_out_to_be_zero():
     with pytest.raises(OptionError, match="division by 0; expected at least 1"):
         _native.evaluate("m // (n - 1)", {"m": 3, "n": 1})

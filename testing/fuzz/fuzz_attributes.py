@@ -1,0 +1,95 @@
+"""Attributes of any kind and value: whatever stands in them, the passes answer or refuse, and never crash.
+
+Run it as ``python testing/fuzz/fuzz_attributes.py -max_total_time=60``; arguments are libFuzzer's.
+"""
+
+import contextlib
+import sys
+
+import atheris
+import tvm
+from tvm.script import tirx as T
+
+from tilelang.tt import _native, errors, transform
+
+WORDS = [
+    "wormhole_n150",
+    "contiguous",
+    "strided",
+    "block_cyclic",
+    "rectangular",
+    "row_major",
+    "column_major",
+    "swizzled_row",
+    "dram_interleaved",
+    "Float16_b",
+    "Bfp8_b",
+    "tile",
+    "l1",
+    "dram",
+    "name",
+    "start",
+    "count",
+    "A",
+    "m",
+    "worker_grid",
+    "arch",
+    "shard_shape",
+    "cores",
+    "orientation",
+    "m//32",
+]
+
+
+@T.prim_func
+def kernel(a: T.handle, c: T.handle):
+    A = T.match_buffer(a, (100, 100), "float16")
+    C = T.match_buffer(c, (100, 100), "float16")
+    for bx in T.thread_binding(10, thread="blockIdx.x"):
+        for i in range(10):
+            C[bx, i] = A[bx, i]
+
+
+PLANNED = tvm.ir.transform.Sequential(
+    [
+        transform.ApplyTTDefaults(data_format="Float16_b"),
+        transform.InferDefaultTTSchedule(),
+        transform.InferDefaultTTShard(),
+    ]
+)
+KEYS = sorted(str(key) for key in PLANNED(tvm.IRModule({"main": kernel}))["main"].attrs)
+
+
+@atheris.instrument_func
+def draw(data: atheris.FuzzedDataProvider, depth: int = 3) -> object:
+    """Any value that an attribute can hold."""
+    kind = data.ConsumeIntInRange(0, 8 if depth else 5)
+    if kind <= 1:
+        return data.ConsumeIntInRange(-2, 70)
+    if kind == 2:
+        return data.ConsumeIntInRange(-(2**63), 2**63 - 1)
+    if kind == 3:
+        return data.PickValueInList(WORDS)
+    if kind == 4:
+        return data.ConsumeUnicodeNoSurrogates(24)
+    if kind == 5:
+        return data.ConsumeBool()
+    if kind <= 7:
+        return [draw(data, depth - 1) for _ in range(data.ConsumeIntInRange(0, 4))]
+    return {data.PickValueInList(WORDS): draw(data, depth - 1) for _ in range(data.ConsumeIntInRange(0, 4))}
+
+
+@atheris.instrument_func
+def run_one(raw: bytes) -> None:
+    data = atheris.FuzzedDataProvider(raw)
+    attributes = {data.PickValueInList(KEYS): draw(data) for _ in range(data.ConsumeIntInRange(1, 4))}
+    expression = data.ConsumeUnicodeNoSurrogates(60)
+    with contextlib.suppress(errors.TTError):
+        _native.simplify(expression, {"m": 7})
+    with contextlib.suppress(errors.TTError):
+        PLANNED(tvm.IRModule({"main": kernel.with_attr(attributes)}))
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, run_one)
+    atheris.Fuzz()
