@@ -12,33 +12,11 @@ from tvm.script import tirx as T
 
 from tilelang.tt import _native, errors, transform
 
-WORDS = [
-    "wormhole_n150",
-    "contiguous",
-    "strided",
-    "block_cyclic",
-    "rectangular",
-    "row_major",
-    "column_major",
-    "swizzled_row",
-    "dram_interleaved",
-    "Float16_b",
-    "Bfp8_b",
-    "tile",
-    "l1",
-    "dram",
-    "name",
-    "start",
-    "count",
-    "A",
-    "m",
-    "worker_grid",
-    "arch",
-    "shard_shape",
-    "cores",
-    "orientation",
-    "m//32",
-]
+WORDS = (
+    *("wormhole_n150", "contiguous", "strided", "block_cyclic", "rectangular", "row_major", "column_major"),
+    *("swizzled_row", "dram_interleaved", "Float16_b", "Bfp8_b", "tile", "l1", "dram", "name", "start", "count"),
+    *("A", "m", "worker_grid", "arch", "shard_shape", "cores", "orientation", "m // 32"),
+)
 
 
 @T.prim_func
@@ -69,14 +47,14 @@ def draw(data: atheris.FuzzedDataProvider, depth: int = 3) -> object:
     if kind == 2:
         return data.ConsumeIntInRange(-(2**63), 2**63 - 1)
     if kind == 3:
-        return data.PickValueInList(WORDS)
+        return data.PickValueInList(list(WORDS))
     if kind == 4:
         return data.ConsumeUnicodeNoSurrogates(24)
     if kind == 5:
         return data.ConsumeBool()
     if kind <= 7:
         return [draw(data, depth - 1) for _ in range(data.ConsumeIntInRange(0, 4))]
-    return {data.PickValueInList(WORDS): draw(data, depth - 1) for _ in range(data.ConsumeIntInRange(0, 4))}
+    return {data.PickValueInList(list(WORDS)): draw(data, depth - 1) for _ in range(data.ConsumeIntInRange(0, 4))}
 
 
 @atheris.instrument_func

@@ -159,6 +159,24 @@ Int Int::ModConstant(const Int& a, int64_t b) {
   return Make(Op::kFloorMod, a, b);
 }
 
+std::pair<Int, int64_t> Int::AsTerm() const {
+  const bool scaled = Is(Op::kMul) && node_->b.is_constant();
+  return scaled ? std::pair(node_->a, node_->b.value_) : std::pair(*this, int64_t{1});
+}
+
+/*! The sum with a term joined to one of the same base; nothing where it has none such. */
+std::optional<Int> Int::Join(const Int& sum, const Int& term) {
+  if (sum.Is(Op::kAdd)) {
+    if (const auto right = Join(sum.node_->b, term)) return sum.node_->a + *right;
+    if (const auto left = Join(sum.node_->a, term)) return *left + sum.node_->b;
+    return std::nullopt;
+  }
+  const auto [base, factor] = sum.AsTerm();
+  const auto [other_base, other_factor] = term.AsTerm();
+  if (sum.is_constant() || base != other_base) return std::nullopt;
+  return base * Int(CheckedAdd(factor, other_factor));
+}
+
 Int operator+(const Int& a, const Int& b) {
   if (a.is_constant() && b.is_constant()) return CheckedAdd(a.value_, b.value_);
   if (b.is_constant()) return Int::AddConstant(a, b.value_);
@@ -167,7 +185,8 @@ Int operator+(const Int& a, const Int& b) {
     return Int::AddConstant(a.node_->a + b, a.node_->b.value_);
   }
   if (b.Is(Int::Op::kAdd)) return (a + b.node_->a) + b.node_->b;
-  return Int::Make(Int::Op::kAdd, a, b);
+  const auto joined = Int::Join(a, b);
+  return joined ? *joined : Int::Make(Int::Op::kAdd, a, b);
 }
 
 Int operator-(const Int& a, const Int& b) {

@@ -16,6 +16,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace tt {
 
@@ -72,6 +73,9 @@ class Int {
   static Int MulConstant(const Int& a, int64_t b);
   static Int DivConstant(const Int& a, int64_t b);
   static Int ModConstant(const Int& a, int64_t b);
+  /*! A base and the constant that it is multiplied with. */
+  std::pair<Int, int64_t> AsTerm() const;
+  static std::optional<Int> Join(const Int& sum, const Int& term);
   bool Is(Op op) const;
   /*! A constant below zero whose magnitude is a number too. */
   bool IsNegative() const;

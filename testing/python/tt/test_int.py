@@ -59,6 +59,7 @@ def test_sizes_may_be_given_one_after_another(expression, sizes):
         ("m * 64 % 32", "0"),
         ("m // 4 // 8", "m // 32"),
         ("m - m", "0"),
+        ("m + n * 3 + 4 - m - n", "n * 2 + 4"),
         ("1 - m", "m * (-1) + 1"),
         ("n - m * 2", "n - m * 2"),
         ("n - m", "n - m"),
