@@ -2,6 +2,8 @@
 #include "ir/ffi.h"
 #include "core/error.h"
 #include "ir/launch.h"
+#include "ir/parameters.h"
+#include "ir/size.h"
 #include "transform/apply_tt_defaults.h"
 #include "transform/infer_tt_schedule.h"
 #include "transform/infer_tt_shard.h"
@@ -12,10 +14,15 @@ namespace {
 using ir::Value;
 using Arguments = std::span<const TVMFFIAny>;
 
+void CheckCount(Arguments arguments, size_t expected) {
+  if (arguments.size() == expected) return;
+  throw Error(ErrorCode::kArgumentCount, "found " + std::to_string(arguments.size()) +
+                                             " arguments; expected " + std::to_string(expected));
+}
+
 Value OnlyArgument(Arguments arguments) {
-  if (arguments.size() == 1) return Value::FromArgument(arguments[0]);
-  throw Error(ErrorCode::kArgumentCount,
-              "found " + std::to_string(arguments.size()) + " arguments; expected one");
+  CheckCount(arguments, 1);
+  return Value::FromArgument(arguments[0]);
 }
 
 bool Register() {
@@ -29,6 +36,11 @@ bool Register() {
                        [](Arguments) { return transform::InferDefaultTTShard(); });
     ir::RegisterGlobal("tilelang.tt.is_kernel", [](Arguments arguments) {
       return Value(ir::IsKernel(OnlyArgument(arguments)));
+    });
+    ir::RegisterGlobal("tilelang.tt.read_size", [](Arguments arguments) {
+      CheckCount(arguments, 2);
+      const ir::ShapeVariables variables(ir::Parameters(Value::FromArgument(arguments[0])));
+      return Value(ir::ReadInt(Value::FromArgument(arguments[1]), variables).ToString());
     });
     return true;
   } catch (...) {

@@ -16,6 +16,7 @@ struct FieldName {
 
 // One meaning, one id: 0.27 calls a load's buffer `source`, 0.25 writes call attributes apart.
 constexpr FieldName kFieldNames[] = {
+    {"a", FieldId::kA},
     {"alloc_buffers", FieldId::kAllocBuffers},
     {"annotations", FieldId::kAnnotations},
     {"args", FieldId::kArgs},
@@ -23,6 +24,7 @@ constexpr FieldName kFieldNames[] = {
     {"attrs", FieldId::kAttrs},
     {"axis", FieldId::kAxis},
     {"axis_separators", FieldId::kAxisSeparators},
+    {"b", FieldId::kB},
     {"block", FieldId::kBlock},
     {"body", FieldId::kBody},
     {"buffer", FieldId::kBuffer},

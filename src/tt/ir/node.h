@@ -40,6 +40,7 @@ enum class NodeKind {
 
 /*! Every field that this package reads by name. */
 enum class FieldId {
+  kA,
   kAllocBuffers,
   kAnnotations,
   kArgs,
@@ -47,6 +48,7 @@ enum class FieldId {
   kAttrs,
   kAxis,
   kAxisSeparators,
+  kB,
   kBlock,
   kBody,
   kBuffer,

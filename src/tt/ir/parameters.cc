@@ -1,9 +1,16 @@
 #include "ir/parameters.h"
 
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/join.h"
 #include "ir/node.h"
 
 namespace tt::ir {
 namespace {
+
+// The linear id of a core, in the formulas of a schedule.
+constexpr std::string_view kCoreId = "core_id";
 
 bool IsEmptyMap(const Value& map) {
   static constinit const GlobalFunction size{"ffi.MapSize"};
@@ -42,8 +49,7 @@ Parameter ReadParameter(int64_t index, const Value& var, const Value& buffer_map
   // TVM 0.26 and newer: a variable whose type is the buffer.
   const Value type = TypeOfVar(var);
   if (!TryGet(type, FieldId::kShape).is_none()) return {index, var, var, type};
-  const Value dtype = TryGet(var, FieldId::kDtype);
-  const bool pointer = DtypeOf(dtype.is_none() ? type : dtype) == "handle";
+  const bool pointer = DtypeOfExpr(var) == "handle";
   return {index, var, pointer ? var : Value(), Value()};
 }
 
@@ -83,6 +89,76 @@ Buffer ReadBuffer(const Parameter& parameter) {
           Get(description, FieldId::kElemOffset),
           Elements(separators).empty() && (layout.is_none() || IsRowMajor(layout)),
           ScopeOf(parameter.memory)};
+}
+
+std::string DtypeOfExpr(const Value& expr) {
+  const Value dtype = TryGet(expr, FieldId::kDtype);
+  return DtypeOf(dtype.is_none() ? TypeOfVar(expr) : dtype);
+}
+
+bool IsInteger(const Value& expr) {
+  const std::string text = DtypeOfExpr(expr);
+  std::string_view dtype = text;
+  if (dtype.starts_with("u")) dtype.remove_prefix(1);
+  return dtype.starts_with("int") && dtype.find('x') == std::string_view::npos;
+}
+
+ShapeVariables::ShapeVariables(const std::vector<Parameter>& parameters) {
+  for (const Parameter& parameter : parameters) {
+    if (!parameter.description.is_none()) {
+      const Buffer buffer = ReadBuffer(parameter);
+      for (const TVMFFIAny& dimension : Elements(buffer.shape))
+        AddAll(Value::CopyOf(dimension), true);
+      for (const TVMFFIAny& stride : Elements(buffer.strides)) AddAll(Value::CopyOf(stride), false);
+      AddAll(buffer.elem_offset, false);
+    } else if (parameter.memory.is_none() && IsInteger(parameter.var)) {
+      Add(parameter.var, false);
+    }
+  }
+}
+
+void ShapeVariables::AddAll(const Value& expr, bool non_negative) {
+  Walker walker(expr);
+  for (Value node; walker.Next(&node);) {
+    if (KindOf(node) == NodeKind::kVar) Add(node, non_negative && node.object() == expr.object());
+    walker.PushChildren(node);
+  }
+}
+
+void ShapeVariables::Add(const Value& var, bool non_negative) {
+  const auto is_same = [&](const Variable& known) { return known.var.object() == var.object(); };
+  const auto found = std::ranges::find_if(variables_, is_same);
+  if (found != variables_.end()) {
+    found->non_negative |= non_negative;
+    return;
+  }
+  const bool is_size = TypeOf(var).key == "tirx.SizeVar" || DtypeOfExpr(var).starts_with("uint");
+  variables_.push_back({var, GetString(var, FieldId::kName), non_negative || is_size});
+}
+
+std::optional<Size> ShapeVariables::Find(const Value& var) const {
+  if (const auto known = defined_.find(var.object()); known != defined_.end()) return known->second;
+  const auto is_same = [&](const Variable& known) { return known.var.object() == var.object(); };
+  const auto found = std::ranges::find_if(variables_, is_same);
+  if (found == variables_.end()) return std::nullopt;
+  if (std::ranges::count(variables_, found->name, &Variable::name) > 1) {
+    throw Error(ErrorCode::kSizeNameTwice, "two shape variables are named `" + found->name +
+                                               "`; expected a name of its own for each");
+  }
+  if (found->name == kCoreId) {
+    throw Error(ErrorCode::kSizeExpression,
+                "a shape variable is named `core_id`, which formulas call the "
+                "core; expected another name");
+  }
+  const std::optional<int64_t> at_least =
+      found->non_negative ? std::optional<int64_t>(0) : std::nullopt;
+  return Size{Int::Variable(found->name), at_least};
+}
+
+std::string ShapeVariables::Names() const {
+  std::vector<std::string> names;
+  for (const Variable& variable : variables_) names.push_back(variable.name);
+  return Join(names);
 }
 
 }  // namespace tt::ir

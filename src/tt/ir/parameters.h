@@ -1,9 +1,13 @@
 // The parameters of a kernel: buffers on every host, and scalars.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
+#include "core/int.h"
 #include "ir/ffi.h"
 
 namespace tt::ir {
@@ -31,6 +35,51 @@ struct Buffer {
 };
 
 Buffer ReadBuffer(const Parameter& parameter);
+
+/*! An integer of the kernel's, and the least that it can be where that is known. */
+struct Size {
+  Int value;
+  std::optional<int64_t> at_least;
+};
+
+/*!
+ * The variables that sizes may depend on: those of the parameters' shapes, strides and offsets, and
+ * integer scalar parameters. One that is a dimension by itself is never negative.
+ */
+class ShapeVariables {
+ public:
+  explicit ShapeVariables(const std::vector<Parameter>& parameters);
+
+  /*!
+   * What a variable stands for; none for one that sizes may not depend on.
+   * \throw tt::Error for a name that two of the variables share, or that texts cannot hold.
+   */
+  std::optional<Size> Find(const Value& var) const;
+  /*! From here on, a variable that the body defines stands for this. */
+  void Define(const Value& var, Size size) { defined_[var.object()] = std::move(size); }
+  /*! Their names in parameter order, with commas between; for messages. */
+  std::string Names() const;
+
+ private:
+  struct Variable {
+    Value var;
+    std::string name;
+    bool non_negative;
+  };
+
+  /*! The variables of an expression; it is not negative itself where that is said. */
+  void AddAll(const Value& expr, bool non_negative);
+  void Add(const Value& var, bool non_negative);
+
+  std::vector<Variable> variables_;
+  std::unordered_map<const TVMFFIObject*, Size> defined_;
+};
+
+/*! The dtype of an expression, such as "int32". */
+std::string DtypeOfExpr(const Value& expr);
+
+/*! Whether an expression is one integer, of whatever width; a truth value is none. */
+bool IsInteger(const Value& expr);
 
 /*! The variable whose identity stands for the memory of a buffer, wherever the host keeps it. */
 Value MemoryOf(const Value& buffer);

@@ -1,0 +1,199 @@
+#include "ir/size.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "core/checked.h"
+#include "core/error.h"
+#include "ir/memory.h"
+#include "ir/node.h"
+
+namespace tt::ir {
+namespace {
+
+// Deeper expressions come from no one's hand, and would need more stack than there may be.
+constexpr int kMaxDepth = 1000;
+
+enum class Operator {
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kMod,
+  kFloorDiv,
+  kFloorMod,
+  kMin,
+  kMax,
+  kShiftLeft,
+  kShiftRight,
+};
+
+struct OperatorName {
+  std::string_view name;
+  Operator op;
+};
+
+// By the type of the node, whatever namespace its host keeps it in, or by the operation that is
+// called: shifts became nodes in 0.27.
+constexpr OperatorName kNodes[] = {
+    {"Add", Operator::kAdd},           {"Sub", Operator::kSub},
+    {"Mul", Operator::kMul},           {"Div", Operator::kDiv},
+    {"Mod", Operator::kMod},           {"FloorDiv", Operator::kFloorDiv},
+    {"FloorMod", Operator::kFloorMod}, {"Min", Operator::kMin},
+    {"Max", Operator::kMax},           {"LShift", Operator::kShiftLeft},
+    {"RShift", Operator::kShiftRight},
+};
+constexpr OperatorName kCalls[] = {
+    {"shift_left", Operator::kShiftLeft},
+    {"shift_right", Operator::kShiftRight},
+};
+
+template <size_t N>
+std::optional<Operator> FindOperator(const OperatorName (&names)[N], std::string_view name) {
+  const auto* found = std::ranges::find(names, name, &OperatorName::name);
+  return found == std::end(names) ? std::nullopt : std::optional(found->op);
+}
+
+std::string_view WithoutNamespace(std::string_view key) { return key.substr(key.rfind('.') + 1); }
+
+using Bound = std::optional<int64_t>;
+
+Bound Sum(Bound a, Bound b) {
+  int64_t out;
+  return a && b && !__builtin_add_overflow(*a, *b, &out) ? Bound(out) : std::nullopt;
+}
+
+bool IsNonNegative(const Size& size) { return size.at_least >= 0; }
+
+/*! Of what is not negative when both operands are not. */
+Bound ZeroIfNonNegative(const Size& a, const Size& b) {
+  return IsNonNegative(a) && IsNonNegative(b) ? Bound(0) : std::nullopt;
+}
+
+class SizeReader {
+ public:
+  explicit SizeReader(const ShapeVariables& variables) : variables_(variables) {}
+
+  Size Read(const Value& expr) {
+    if (const auto constant = ConstantOf(expr)) return {*constant, constant};
+    if (expr.type_index() < kTVMFFIDynObjectBegin) Fail("a value that is no integer expression");
+    // Hosts share subexpressions; reading each once keeps the work linear.
+    if (const auto known = known_.find(expr.object()); known != known_.end()) return known->second;
+    if (++depth_ > kMaxDepth) Fail("an expression that is nested too deeply");
+    Size size = ReadNode(expr);
+    --depth_;
+    if (const auto constant = size.value.constant()) size.at_least = constant;
+    return known_[expr.object()] = std::move(size);
+  }
+
+ private:
+  Size ReadNode(const Value& expr) {
+    switch (KindOf(expr)) {
+      case NodeKind::kVar: return ReadVar(expr);
+      case NodeKind::kCall: return ReadCall(expr);
+      case NodeKind::kBufferLoad:
+        Fail("a load from `" + GetString(BufferOf(expr), FieldId::kName) + "`");
+      default: break;
+    }
+    const std::string_view key = WithoutNamespace(TypeOf(expr).key);
+    if (key == "Cast") return ReadCast(expr);
+    const auto op = FindOperator(kNodes, key);
+    if (!op) Fail("a node of type " + TypeOf(expr).key);
+    return Apply(*op, Read(Get(expr, FieldId::kA)), Read(Get(expr, FieldId::kB)));
+  }
+
+  Size ReadVar(const Value& var) const {
+    const std::string name = "`" + GetString(var, FieldId::kName) + "`";
+    if (!IsInteger(var)) Fail("variable " + name + ", which is no integer");
+    const auto size = variables_.Find(var);
+    if (!size) Fail("variable " + name + ", which is no shape variable");
+    return *size;
+  }
+
+  Size ReadCall(const Value& call) {
+    const std::string callee = CalleeOf(call);
+    const auto op = FindOperator(kCalls, WithoutNamespace(callee));
+    const Value args = Get(call, FieldId::kArgs);
+    if (!op || Elements(args).size() != 2) {
+      Fail(callee.empty() ? "a call of a function" : "a call of " + callee);
+    }
+    return Apply(*op, Read(Value::CopyOf(Elements(args)[0])),
+                 Read(Value::CopyOf(Elements(args)[1])));
+  }
+
+  Size ReadCast(const Value& cast) {
+    const Value inner = Get(cast, FieldId::kValue);
+    if (!IsInteger(cast) || !IsInteger(inner)) Fail("a cast from or to what is no integer");
+    Size size = Read(inner);
+    const std::string dtype = DtypeOfExpr(cast);
+    if (dtype.ends_with("8") || dtype.ends_with("16") || dtype.ends_with("t4")) {
+      Fail("a cast to " + dtype + ", which may drop digits");
+    }
+    if (dtype.starts_with("u") && !IsNonNegative(size)) {
+      Fail("a cast to " + dtype + " of what may be negative");
+    }
+    return size;
+  }
+
+  Size Apply(Operator op, const Size& a, const Size& b) const {
+    const Int &x = a.value, &y = b.value;
+    switch (op) {
+      case Operator::kAdd: return {x + y, Sum(a.at_least, b.at_least)};
+      case Operator::kSub: return {x - y, Sum(a.at_least, (Int(0) - y).constant())};
+      case Operator::kMul: return {x * y, ZeroIfNonNegative(a, b)};
+      case Operator::kDiv: CheckNonNegative(a, b, "a truncated division"); [[fallthrough]];
+      case Operator::kFloorDiv: return {FloorDiv(x, y), ZeroIfNonNegative(a, b)};
+      case Operator::kMod: CheckNonNegative(a, b, "a truncated remainder"); [[fallthrough]];
+      case Operator::kFloorMod: return {FloorMod(x, y), 0};
+      case Operator::kMin:
+        return {Min(x, y),
+                a.at_least && b.at_least ? std::min(a.at_least, b.at_least) : std::nullopt};
+      case Operator::kMax: return {Max(x, y), std::max(a.at_least, b.at_least)};
+      case Operator::kShiftLeft: return {x * PowerOfTwo(b), ZeroIfNonNegative(a, b)};
+      default: return {FloorDiv(x, PowerOfTwo(b)), ZeroIfNonNegative(a, b)};
+    }
+  }
+
+  /*! Rounding down and rounding to zero differ below zero. */
+  void CheckNonNegative(const Size& a, const Size& b, const std::string& what) const {
+    if (!IsNonNegative(a) || !IsNonNegative(b)) Fail(what + " of what may be negative");
+  }
+
+  int64_t PowerOfTwo(const Size& shift) const {
+    const auto bits = shift.value.constant();
+    if (!bits || *bits < 0 || *bits > 62) Fail("a shift that is not by a constant from 0 to 62");
+    return int64_t{1} << *bits;
+  }
+
+  [[noreturn]] void Fail(const std::string& found) const {
+    const std::string names = variables_.Names();
+    throw Error(ErrorCode::kSizeExpression,
+                "a size depends on " + found +
+                    "; expected +, -, *, //, %, min and max of constants" +
+                    (names.empty() ? " (no shape has variables)" : " and of " + names));
+  }
+
+  const ShapeVariables& variables_;
+  std::unordered_map<const TVMFFIObject*, Size> known_;
+  int depth_ = 0;
+};
+
+}  // namespace
+
+Size ReadSize(const Value& expr, const ShapeVariables& variables) {
+  try {
+    return SizeReader(variables).Read(expr);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kOption) throw;
+    throw Error(ErrorCode::kSizeExpression,
+                error.what());  // what Int refuses was not the user's text
+  }
+}
+
+Int ReadInt(const Value& expr, const ShapeVariables& variables) {
+  return ReadSize(expr, variables).value;
+}
+
+}  // namespace tt::ir

@@ -1,0 +1,26 @@
+// Reading sizes: integer expressions of the IR over shape variables.
+#pragma once
+
+#include "core/int.h"
+#include "ir/ffi.h"
+#include "ir/parameters.h"
+
+namespace tt::ir {
+
+/*!
+ * The integer that an expression stands for. Understood are constants, variables, +, -, *, minimum,
+ * maximum, division and remainder rounding down, truncated ones of operands that are provably not
+ * negative, shifts by constants, and casts between integer types of at least 32 bits.
+ *
+ * A size is what arithmetic without limits gives: where the host's integers would wrap around, the
+ * kernel has a size that it does not mean. A cast to a narrower type, or one that may drop a sign,
+ * is not understood.
+ *
+ * \throw tt::Error for anything else, saying what it is.
+ */
+Int ReadInt(const Value& expr, const ShapeVariables& variables);
+
+/*! ReadInt, and the least that the integer can be where that is known. */
+Size ReadSize(const Value& expr, const ShapeVariables& variables);
+
+}  // namespace tt::ir
