@@ -16,8 +16,14 @@ def split_work(
 def tiles_per_core(cores: Sequence[Sequence[int]], num_tiles: int, order: str) -> npt.NDArray[np.int64]:
     """``[start, count]`` of every core, shape ``(cores, 2)``."""
 
-def lay_out_tiled(shape: Sequence[int], dtype: str, tile: Sequence[int], device: str) -> dict[str, Any]:
-    """Tiles, padding and pages of one tensor; sizes in bytes."""
+def lay_out(shape: Sequence[int | str], dtype: str, device: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Padding, pages and banks of one tensor; sizes in bytes, texts where an extent is one.
+
+    The options are those of the attribute ``tt_buffer_layouts``.
+    """
+
+def locate(shape: Sequence[int], dtype: str, device: str, options: dict[str, Any], page: int) -> tuple[int, int]:
+    """The bank of a page and its offset in bytes from where the tensor begins there."""
 
 def devices() -> list[dict[str, Any]]:
     """The fields of every known device."""

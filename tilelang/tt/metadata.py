@@ -58,7 +58,7 @@ class ScheduleAttrs(TypedDict):
 
 
 class BufferAttrs(TypedDict, total=False):
-    """How one tensor parameter lies in DRAM: an entry of ``tt_buffers``.
+    """How one tensor parameter lies in memory: an entry of ``tt_buffers``.
 
     Attributes:
         name: As the user wrote it.
@@ -66,17 +66,22 @@ class BufferAttrs(TypedDict, total=False):
         dtype: Of an element, in the kernel.
         shape: Extents in elements.
         tt_access: ``read``, ``write``, ``read_write`` or ``none``: what the kernel does to it.
-        tt_layout: ``dram_interleaved``.
-        tt_page_layout: ``tile``: one page is one tile.
-        tt_tile_shape: ``[height, width]`` in elements.
-        tt_num_tiles_height: Tiles of one matrix; ``tt_num_tiles_width`` alike.
+        tt_memory: ``dram`` or ``l1``.
+        tt_layout: ``dram_interleaved`` or ``l1_interleaved``.
+        tt_page_layout: ``tile``: one page is one tile; ``row_major``: one row of the last dimension.
+        tt_tile_shape: ``[height, width]`` in elements; only where pages are tiles.
+        tt_num_tiles_height: Tiles of one matrix, only where pages are tiles; ``tt_num_tiles_width`` alike.
         tt_num_matrices: The product of all dimensions but the last two.
-        tt_needs_padding: Whether a matrix is no whole number of tiles.
+        tt_needs_padding: Whether the padded shape is not the shape.
         tt_padded_shape: Extents in elements; only where padding is needed.
+        tt_padding_bytes: Bytes of the pages that hold no element of the tensor.
+        tt_padding_percent: The same in percent of all bytes of the pages, rounded down.
         tt_data_format: How elements are stored, as tt-metal names it.
         tt_page_size: Bytes of one page.
         tt_aligned_page_size: Bytes from one page of a bank to the next.
         tt_num_pages: Pages of the whole tensor.
+        tt_num_banks: Banks over which the pages are dealt, one each in turn.
+        tt_bytes_per_bank: Bytes that the tensor reserves in every bank.
         tt_accessor_ct_args: The compile-time words of tt-metal's TensorAccessorArgs.
     """
 
@@ -85,6 +90,7 @@ class BufferAttrs(TypedDict, total=False):
     dtype: str
     shape: list[int]
     tt_access: str
+    tt_memory: str
     tt_layout: str
     tt_page_layout: str
     tt_tile_shape: list[int]
@@ -93,10 +99,14 @@ class BufferAttrs(TypedDict, total=False):
     tt_num_matrices: int
     tt_needs_padding: bool
     tt_padded_shape: list[int]
+    tt_padding_bytes: int
+    tt_padding_percent: int
     tt_data_format: str
     tt_page_size: int
     tt_aligned_page_size: int
     tt_num_pages: int
+    tt_num_banks: int
+    tt_bytes_per_bank: int
     tt_accessor_ct_args: list[int]
 
 

@@ -71,11 +71,13 @@ def apply_tt_defaults(
             ``"column_major"``.
         schedule_policy: ``"contiguous"``: each core runs consecutive work tiles.
         schedule_order: ``"row_major"``: x varies fastest from one work tile to the next.
-        layout_type: ``"dram_interleaved"``: page i of a tensor lies in bank i modulo the banks.
+        layout_type: ``"dram_interleaved"`` (default): page i of a tensor lies in bank i modulo the
+            banks of DRAM; ``"l1_interleaved"``: of the cores' L1.
         tile_height: Rows of a hardware tile, in elements; default 32.
         tile_width: Columns of a hardware tile, in elements; default 32.
         data_format: How float16 tensors are stored, ``"Float16"`` (the default, with a warning, as
-            ttnn has no such tensors) or ``"Float16_b"``, which is bfloat16.
+            ttnn has no such tensors) or ``"Float16_b"``, which is bfloat16; or how all floating
+            tensors are stored, ``"Bfp8_b"`` or ``"Bfp4_b"``.
 
     Returns:
         The same kind of object as ``mod``.

@@ -64,24 +64,75 @@ py::array_t<int64_t> TilesPerCore(const std::vector<Rectangle>& cores, int64_t n
   return out;
 }
 
-py::dict LayOutTiled(const std::vector<int64_t>& shape, const std::string& dtype,
-                     std::array<int64_t, 2> tile, const std::string& device_name) {
-  const device::TileShape tile_shape = {tile[0], tile[1]};
-  device::CheckTileShape(tile_shape);
-  const plan::TensorLayout layout = plan::LayOutTiled(shape, device::FormatOf(dtype, "Float16"),
-                                                      tile_shape, device::FindDevice(device_name));
-  py::dict out;
-  out["data_format"] = std::string(layout.format->name);
-  out["num_matrices"] = layout.num_matrices;
-  out["num_tiles_height"] = layout.num_tiles_height;
-  out["num_tiles_width"] = layout.num_tiles_width;
-  out["needs_padding"] = layout.needs_padding;
-  out["padded_shape"] = layout.padded_shape;
-  out["page_size"] = layout.page_size;
-  out["aligned_page_size"] = layout.aligned_page_size;
-  out["num_pages"] = layout.num_pages;
-  out["accessor_ct_args"] = layout.accessor_ct_args;
+/*! A number; text where it depends on shape variables. */
+py::object ToPython(const Int& number) {
+  if (const auto constant = number.constant()) return py::int_(*constant);
+  return py::str(number.ToString());
+}
+
+py::list ToPython(const std::vector<Int>& numbers) {
+  py::list out;
+  for (const Int& number : numbers) out.append(ToPython(number));
   return out;
+}
+
+/*! Extents are numbers, or texts over shape variables. */
+plan::Shape ToShape(const py::sequence& extents) {
+  plan::Shape out;
+  for (const py::handle extent : extents) {
+    out.push_back(py::isinstance<py::str>(extent) ? Int::Parse(extent.cast<std::string>())
+                                                  : Int(extent.cast<int64_t>()));
+  }
+  return out;
+}
+
+template <typename T>
+T Option(const py::dict& options, const char* name, T otherwise) {
+  return options.contains(name) ? options[name].cast<T>() : otherwise;
+}
+
+/*! Options as in the attribute tt_buffer_layouts; what is absent has its default. */
+plan::LayoutChoice ToChoice(const std::string& dtype, const py::dict& options) {
+  using Tile = std::array<int64_t, 2>;
+  const Tile tile = Option(options, "tile", Tile{32, 32});
+  const plan::LayoutChoice choice = {
+      .format = &device::FormatOf(dtype, Option(options, "data_format", std::string())),
+      .memory = plan::ParseMemory(Option(options, "memory", std::string("dram"))),
+      .page_layout = plan::ParsePageLayout(Option(options, "page_layout", std::string("tile"))),
+      .tile = {tile[0], tile[1]}};
+  device::CheckTileShape(choice.tile);
+  return choice;
+}
+
+plan::TensorLayout ToLayout(const py::sequence& shape, const std::string& dtype,
+                            const std::string& device, const py::dict& options) {
+  return plan::LayOut(ToShape(shape), ToChoice(dtype, options), device::FindDevice(device));
+}
+
+py::dict LayOut(const py::sequence& shape, const std::string& dtype, const std::string& device,
+                const py::dict& options) {
+  const plan::TensorLayout layout = ToLayout(shape, dtype, device, options);
+  py::dict out;
+  out["num_matrices"] = ToPython(layout.num_matrices);
+  out["num_tiles_height"] = ToPython(layout.num_tiles_height);
+  out["num_tiles_width"] = ToPython(layout.num_tiles_width);
+  out["needs_padding"] = layout.needs_padding;
+  out["padded_shape"] = ToPython(layout.padded_shape);
+  out["page_size"] = ToPython(layout.page_size);
+  out["aligned_page_size"] = ToPython(layout.aligned_page_size);
+  out["num_pages"] = ToPython(layout.num_pages);
+  out["num_banks"] = layout.num_banks;
+  out["bytes_per_bank"] = ToPython(layout.bytes_per_bank);
+  out["padding_bytes"] = ToPython(layout.padding_bytes);
+  out["padding_percent"] = ToPython(layout.padding_percent);
+  out["accessor_ct_args"] = ToPython(layout.accessor_ct_args);
+  return out;
+}
+
+py::tuple Locate(const py::sequence& shape, const std::string& dtype, const std::string& device,
+                 const py::dict& options, int64_t page) {
+  const plan::PageLocation at = plan::Locate(ToLayout(shape, dtype, device, options), page);
+  return py::make_tuple(at.bank, at.offset);
 }
 
 py::list Devices() {
@@ -135,9 +186,11 @@ PYBIND11_MODULE(_native, module) {
   module.def("split_work", &SplitWork, py::arg("cores"), py::arg("units"), py::arg("order"));
   module.def("tiles_per_core", &TilesPerCore, py::arg("cores"), py::arg("num_tiles"),
              py::arg("order"));
-  module.def("lay_out_tiled", &LayOutTiled, py::arg("shape"), py::arg("dtype"), py::arg("tile"),
-             py::arg("device"));
   module.def("error_table", &ErrorTable);
+  module.def("lay_out", &LayOut, py::arg("shape"), py::arg("dtype"), py::arg("device"),
+             py::arg("options"));
+  module.def("locate", &Locate, py::arg("shape"), py::arg("dtype"), py::arg("device"),
+             py::arg("options"), py::arg("page"));
   module.def("devices", &Devices);
   module.def("simplify", &Simplify, py::arg("expression"), py::arg("sizes"));
   module.def("evaluate", &Evaluate, py::arg("expression"), py::arg("sizes"));

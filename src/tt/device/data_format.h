@@ -4,21 +4,40 @@
 #include <cstdint>
 #include <string_view>
 
+#include "device/tile_shape.h"
+
 namespace tt::device {
 
 struct DataFormat {
   std::string_view name;  // as tt-metal's DataFormat enumerator spells it
-  int64_t element_bytes;
+  int64_t element_bits;   // without the exponents that the elements of a block format share
+  bool is_block = false;  // stored in tiles only
+  bool is_float = false;
+  std::string_view only_arch = {};  // the one that has the format; empty where all have it
+  bool in_tiles = true;             // whether a tile can be of it
 };
 
 /*!
  * The storage format of a tensor element type.
  * \param dtype A TVM dtype string such as "bfloat16".
- * \param float16_format How float16 is stored: "Float16" or "Float16_b".
+ * \param chosen The name of a format, or empty for the dtype's own. A floating dtype may be stored
+ *        in another floating format, block formats included.
  */
-const DataFormat& FormatOf(std::string_view dtype, std::string_view float16_format);
+const DataFormat& FormatOf(std::string_view dtype, std::string_view chosen = {});
 
-/*! Refuses whatever is not a way to store float16. */
-void CheckFloat16Format(std::string_view name);
+/*!
+ * The name of the format that is chosen for a dtype by one choice for all tensors: a block format
+ * is for all floating dtypes, Float16 and Float16_b are for float16. Empty for other dtypes.
+ */
+std::string_view CommonChoice(std::string_view dtype, std::string_view common);
+
+/*! Refuses what cannot be chosen for all tensors together. */
+void CheckCommonChoice(std::string_view common);
+
+/*! The format of that name; refuses an unknown one and lists those that exist. */
+const DataFormat& FindFormat(std::string_view name);
+
+/*! Bytes of a tile; the shared exponents of a block format included. */
+int64_t TileBytes(const DataFormat& format, TileShape tile);
 
 }  // namespace tt::device

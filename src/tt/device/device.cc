@@ -17,12 +17,14 @@ namespace {
 //                   mock device with compute_with_storage_grid_size().
 //   DRAM banks      tt_metal/soc_descriptors/wormhole_b0_80_arch.yaml: 6 channels of two banks.
 //   DRAM alignment  tt_metal/hw/inc/internal/tt-1xx/wormhole/noc/noc_parameters.h, NoC DRAM reads.
+//   L1 alignment    the same, NoC L1 reads.
 constexpr std::array<Device, 1> kDevices = {{
     {.name = "wormhole_n150",
      .arch = "wormhole_b0",
      .worker_grid = {8, 8},
      .dram_banks = 12,
-     .dram_alignment = 32},
+     .dram_alignment = 32,
+     .l1_alignment = 16},
 }};
 
 }  // namespace

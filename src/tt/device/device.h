@@ -14,6 +14,7 @@ struct Device {
   CoreCoord worker_grid;   // Tensix cores that kernels may use, columns by rows
   int64_t dram_banks;      // as the allocator sees them
   int64_t dram_alignment;  // bytes; every page of a DRAM tensor starts at a multiple of it
+  int64_t l1_alignment;    // bytes; the same of a tensor in L1
 
   CoreRange AllWorkers() const { return {0, 0, worker_grid.x - 1, worker_grid.y - 1}; }
 };

@@ -1,44 +1,75 @@
-// How a tensor is tiled, padded and cut into pages in DRAM.
+// How a tensor is tiled, padded, cut into pages and spread over the banks of a memory.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
+#include "core/int.h"
 #include "device/data_format.h"
 #include "device/device.h"
 #include "device/tile_shape.h"
 
 namespace tt::plan {
 
-using Shape = std::vector<int64_t>;
+using Shape = std::vector<Int>;
+
+enum class Memory { kDram, kL1 };
+enum class PageLayout { kTile, kRowMajor };
+
+/*! "dram" or "l1", "tile" or "row_major"; each refuses every other name. */
+Memory ParseMemory(std::string_view name);
+PageLayout ParsePageLayout(std::string_view name);
+std::string_view ToString(Memory memory);
+std::string_view ToString(PageLayout layout);
+
+/*! The memory of "dram_interleaved" or "l1_interleaved"; refuses every other name. */
+Memory ParseLayoutType(std::string_view name);
+std::string_view LayoutType(Memory memory);
+
+/*! What is chosen for one tensor, before its shape is looked at. */
+struct LayoutChoice {
+  const device::DataFormat* format;
+  Memory memory = Memory::kDram;
+  PageLayout page_layout = PageLayout::kTile;
+  device::TileShape tile = device::kDefaultTile;  // of tiled pages
+};
 
 /*!
- * A tensor in tiled layout, its pages (one tile each) interleaved over the DRAM banks.
+ * A tensor in pages: one tile each, or one row of its last dimension. All sizes are in bytes, and
+ * all numbers depend on the shape variables that the shape depends on.
  * Source of the rules: TensorLayout of ttnn 0.81.1 (tt_metal/impl/tensor/spec/).
  */
 struct TensorLayout {
-  const device::DataFormat* format;
-  int64_t num_matrices;      // the product of all dimensions but the last two
-  int64_t num_tiles_height;  // of one matrix
-  int64_t num_tiles_width;
-  bool needs_padding;
-  Shape padded_shape;         // the rank of the shape, but at least 2
-  int64_t page_size;          // bytes
-  int64_t aligned_page_size;  // bytes from one page of a bank to the next
-  int64_t num_pages;
-  std::vector<int64_t> accessor_ct_args;  // TensorAccessorArgs' compile-time words
+  Int num_matrices;      // the product of all dimensions but the last two
+  Int num_tiles_height;  // of one matrix; 0 where pages are rows
+  Int num_tiles_width;
+  bool needs_padding;  // for a symbolic shape: whether it may need padding
+  Shape padded_shape;  // the rank of the shape; at least 2 in tiles, at least 1 in rows
+  Int page_size;
+  Int aligned_page_size;  // from one page of a bank to the next
+  Int num_pages;
+  int64_t num_banks;                  // over which the pages are dealt, one each in turn
+  Int bytes_per_bank;                 // reserved in every bank, from the same address on
+  Int padding_bytes;                  // of the pages, those that hold no element of the tensor
+  Int padding_percent;                // of the pages' bytes, rounded down
+  std::vector<Int> accessor_ct_args;  // TensorAccessorArgs' compile-time words
 };
 
-/*! Refuses a layout type that does not exist. */
-void CheckLayoutType(std::string_view layout_type);
+/*! Where a page lies. */
+struct PageLocation {
+  int64_t bank;
+  int64_t offset;  // bytes from where the tensor begins in that bank
+};
 
 /*!
- * Each matrix of the last two dimensions is padded by itself to whole tiles. A scalar and a vector
- * become one row of tiles.
- * \param shape Extents in elements, each at least 1.
+ * Each matrix of the last two dimensions is padded by itself to whole tiles. In tiles, a scalar and
+ * a vector become one row of tiles; in rows nothing is padded.
+ * \param shape Extents in elements, each at least 1; up to 8 of them.
  */
-TensorLayout LayOutTiled(const Shape& shape, const device::DataFormat& format,
-                         device::TileShape tile, const device::Device& device);
+TensorLayout LayOut(const Shape& shape, const LayoutChoice& choice, const device::Device& device);
+
+/*! Where a page of a tensor of known size lies; refuses a page that the tensor has not. */
+PageLocation Locate(const TensorLayout& layout, int64_t page);
 
 }  // namespace tt::plan

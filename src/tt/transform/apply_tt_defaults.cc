@@ -73,9 +73,9 @@ void Validate(const Value& func, const ir::Entries& entries) {
   check([&] { inputs.CoreOrder(); });
   check([&] { inputs.CheckPolicy(); });
   check([&] { inputs.CheckScheduleOrder(); });
-  check([&] { inputs.CheckLayout(); });
+  check([&] { inputs.LayoutType(); });
   check([&] { inputs.Tile(); });
-  check([&] { inputs.Float16Format(); });
+  check([&] { inputs.DataFormat(); });
   if (!diagnostics.empty()) ir::Refuse(func, diagnostics);
 }
 

@@ -7,7 +7,6 @@
 #include "device/data_format.h"
 #include "ir/node.h"
 #include "plan/schedule.h"
-#include "plan/tensor_layout.h"
 
 namespace tt::transform {
 
@@ -126,14 +125,10 @@ device::TileShape Inputs::Tile() const {
   return tile;
 }
 
-bool Inputs::ChoosesFloat16Format() const {
-  return !ir::MapGet(attrs_, input::kDataFormat).is_none();
-}
-
-std::string Inputs::Float16Format() const {
-  if (!ChoosesFloat16Format()) return "Float16";
+std::string Inputs::DataFormat() const {
+  if (ir::MapGet(attrs_, input::kDataFormat).is_none()) return {};
   const std::string format = String(input::kDataFormat);
-  Naming(input::kDataFormat.text(), [&] { device::CheckFloat16Format(format); });
+  Naming(input::kDataFormat.text(), [&] { device::CheckCommonChoice(format); });
   return format;
 }
 
@@ -147,9 +142,20 @@ void Inputs::CheckScheduleOrder() const {
   Naming(input::kScheduleOrder.text(), [&] { plan::CheckTileOrder(order); });
 }
 
-void Inputs::CheckLayout() const {
+plan::Memory Inputs::LayoutType() const {
   const std::string type = String(input::kLayoutType);
-  Naming(input::kLayoutType.text(), [&] { plan::CheckLayoutType(type); });
+  return Naming(input::kLayoutType.text(), [&] { return plan::ParseLayoutType(type); });
+}
+
+Value ToValue(const tt::Int& number) {
+  const auto constant = number.constant();
+  return constant ? Value(*constant) : Value(number.ToString());
+}
+
+Value ToValue(const std::vector<tt::Int>& numbers) {
+  std::vector<Value> values;
+  for (const tt::Int& number : numbers) values.push_back(ToValue(number));
+  return ir::MakeArray(values);
 }
 
 Value AttributesOf(const Value& func) {

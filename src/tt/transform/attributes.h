@@ -3,10 +3,13 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "core/int.h"
 #include "device/device.h"
 #include "device/tile_shape.h"
 #include "ir/ffi.h"
+#include "plan/tensor_layout.h"
 #include "plan/work_split.h"
 
 namespace tt::transform {
@@ -34,14 +37,13 @@ class Inputs {
   plan::CoreSet Cores() const;  // all of them on the device
   plan::CoreOrder CoreOrder() const;
   device::TileShape Tile() const;
-  std::string Float16Format() const;
-  /*! Whether the user has said how float16 is stored. */
-  bool ChoosesFloat16Format() const;
+  plan::Memory LayoutType() const;
+  /*! The format that the user chose for all tensors that can have it; empty where none is. */
+  std::string DataFormat() const;
 
-  /*! Refuse a policy, order or layout that does not exist. */
+  /*! Refuse a policy or order that does not exist. */
   void CheckPolicy() const;
   void CheckScheduleOrder() const;
-  void CheckLayout() const;
 
  private:
   ir::Value Required(const ir::Interned& key) const;
@@ -50,6 +52,10 @@ class Inputs {
 
   ir::Value attrs_;
 };
+
+/*! A number; as text where it depends on shape variables. */
+ir::Value ToValue(const Int& number);
+ir::Value ToValue(const std::vector<Int>& numbers);
 
 /*! The attributes of a function as a map. */
 ir::Value AttributesOf(const ir::Value& func);

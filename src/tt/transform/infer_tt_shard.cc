@@ -13,9 +13,10 @@
 //           kernels that use memory of unknown origin.
 #include "transform/infer_tt_shard.h"
 
+#include <optional>
 #include <tuple>
 
-#include "core/checked.h"
+#include "core/int.h"
 #include "ir/access.h"
 #include "ir/diagnostic.h"
 #include "ir/launch.h"
@@ -41,14 +42,18 @@ constinit const Interned kNumTilesWidth{"tt_num_tiles_width"}, kNumMatrices{"tt_
 constinit const Interned kNeedsPadding{"tt_needs_padding"}, kPaddedShape{"tt_padded_shape"};
 constinit const Interned kDataFormat{"tt_data_format"}, kPageSize{"tt_page_size"};
 constinit const Interned kAlignedPageSize{"tt_aligned_page_size"}, kNumPages{"tt_num_pages"};
-constinit const Interned kAccessorCtArgs{"tt_accessor_ct_args"};
+constinit const Interned kAccessorCtArgs{"tt_accessor_ct_args"}, kMemory{"tt_memory"};
+constinit const Interned kNumBanks{"tt_num_banks"}, kBytesPerBank{"tt_bytes_per_bank"};
+constinit const Interned kPaddingBytes{"tt_padding_bytes"};
+constinit const Interned kPaddingPercent{"tt_padding_percent"};
 }  // namespace key
 
 /*! What holds for all tensors of a function. */
 struct Context {
   const device::Device& device;
+  plan::Memory memory;
   device::TileShape tile;
-  std::string float16_format;
+  std::string format;  // chosen for all tensors that can have it; empty where none is
 };
 
 /*! A tensor that can be laid out. */
@@ -57,6 +62,7 @@ struct Tensor {
   std::string name;
   std::string dtype;
   plan::Shape shape;
+  plan::LayoutChoice choice;
   plan::TensorLayout layout;
 };
 
@@ -64,15 +70,21 @@ std::string Describe(const Parameter& parameter) {
   return "parameter " + std::to_string(parameter.index) + " (`" + ir::NameOf(parameter) + "`)";
 }
 
-plan::Shape StaticShape(const Value& shape) {
+/*! An extent or a stride as a number that the plan understands; none where it is not one. */
+std::optional<Int> ReadInt(const Value& expr) {
+  const auto constant = ir::ConstantOf(expr);
+  return constant ? std::optional<Int>(*constant) : std::nullopt;
+}
+
+plan::Shape ReadShape(const Value& shape) {
   plan::Shape out;
-  for (const TVMFFIAny& extent : ir::Elements(shape)) {
-    const auto constant = ir::ConstantOf(Value::CopyOf(extent));
-    if (!constant) {
+  for (const TVMFFIAny& element : ir::Elements(shape)) {
+    const auto extent = ReadInt(Value::CopyOf(element));
+    if (!extent) {
       throw Error(ErrorCode::kSymbolicShape, "dimension " + std::to_string(out.size()) +
                                                  " is not a constant; expected an integer");
     }
-    out.push_back(*constant);
+    out.push_back(*extent);
   }
   return out;
 }
@@ -100,27 +112,34 @@ void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape) {
                                              " strides; expected one for each of its " +
                                              std::to_string(shape.size()) + " dimensions");
   }
-  int64_t compact = 1;
+  Int compact = 1;
   for (size_t i = strides.size(); i-- > 0;) {
-    const auto stride = ir::ConstantOf(Value::CopyOf(strides[i]));
+    const auto stride = ReadInt(Value::CopyOf(strides[i]));
     // The stride of a dimension of one element is never used.
     if (stride != compact && shape[i] != 1) {
       throw Error(ErrorCode::kStrides,
                   "dimension " + std::to_string(i) + " has " +
-                      (stride ? "stride " + std::to_string(*stride) : "a symbolic stride") +
-                      "; expected " + std::to_string(compact) + " (compact, row-major)");
+                      (stride ? "stride " + stride->ToString() : "a symbolic stride") +
+                      "; expected " + compact.ToString() + " (compact, row-major)");
     }
-    compact = CheckedMul(compact, shape[i]);
+    compact = compact * shape[i];
   }
+}
+
+plan::LayoutChoice ChoiceFor(const std::string& dtype, const Context& context) {
+  const std::string_view format = device::CommonChoice(dtype, context.format);
+  return {
+      .format = &device::FormatOf(dtype, format), .memory = context.memory, .tile = context.tile};
 }
 
 Tensor LayOut(const Parameter& parameter, const Context& context) {
   const ir::Buffer buffer = ir::ReadBuffer(parameter);
-  const device::DataFormat& format = device::FormatOf(buffer.dtype, context.float16_format);
-  plan::Shape shape = StaticShape(buffer.shape);
-  plan::TensorLayout layout = plan::LayOutTiled(shape, format, context.tile, context.device);
+  const plan::LayoutChoice choice = ChoiceFor(buffer.dtype, context);
+  plan::Shape shape = ReadShape(buffer.shape);
+  plan::TensorLayout layout = plan::LayOut(shape, choice, context.device);
   CheckCompact(buffer, shape);
-  return {parameter, ir::NameOf(parameter), buffer.dtype, std::move(shape), std::move(layout)};
+  return {parameter, ir::NameOf(parameter), buffer.dtype, std::move(shape),
+          choice,    std::move(layout)};
 }
 
 const char* HelpFor(ErrorKind kind) {
@@ -172,49 +191,57 @@ std::vector<Tensor> LayOutAll(const Value& func, const std::vector<Parameter>& p
   return tensors;
 }
 
-Value BufferEntry(const Tensor& tensor, ir::Access access, const Context& context) {
-  static constinit const Interned dram_interleaved{"dram_interleaved"}, tile{"tile"};
+Value BufferEntry(const Tensor& tensor, ir::Access access) {
   const plan::TensorLayout& layout = tensor.layout;
+  const plan::LayoutChoice& choice = tensor.choice;
   ir::Entries entries = {
       {key::kName, tensor.name},
       {key::kParamIndex, tensor.parameter.index},
       {key::kDtype, tensor.dtype},
-      {key::kShape, ir::MakeArray(tensor.shape)},
+      {key::kShape, ToValue(tensor.shape)},
       {key::kAccess, ToString(access)},
-      {key::kLayout, dram_interleaved},
-      {key::kPageLayout, tile},
-      {key::kTileShape, ir::MakeArray({context.tile.height, context.tile.width})},
-      {key::kNumTilesHeight, layout.num_tiles_height},
-      {key::kNumTilesWidth, layout.num_tiles_width},
-      {key::kNumMatrices, layout.num_matrices},
+      {key::kMemory, plan::ToString(choice.memory)},
+      {key::kLayout, plan::LayoutType(choice.memory)},
+      {key::kPageLayout, plan::ToString(choice.page_layout)},
+      {key::kNumMatrices, ToValue(layout.num_matrices)},
       {key::kNeedsPadding, Value(layout.needs_padding)},
-      {key::kDataFormat, layout.format->name},
-      {key::kPageSize, layout.page_size},
-      {key::kAlignedPageSize, layout.aligned_page_size},
-      {key::kNumPages, layout.num_pages},
-      {key::kAccessorCtArgs, ir::MakeArray(layout.accessor_ct_args)},
+      {key::kDataFormat, choice.format->name},
+      {key::kPageSize, ToValue(layout.page_size)},
+      {key::kAlignedPageSize, ToValue(layout.aligned_page_size)},
+      {key::kNumPages, ToValue(layout.num_pages)},
+      {key::kNumBanks, layout.num_banks},
+      {key::kBytesPerBank, ToValue(layout.bytes_per_bank)},
+      {key::kPaddingBytes, ToValue(layout.padding_bytes)},
+      {key::kPaddingPercent, ToValue(layout.padding_percent)},
+      {key::kAccessorCtArgs, ToValue(layout.accessor_ct_args)},
   };
-  if (layout.needs_padding) {
-    entries.emplace_back(key::kPaddedShape, ir::MakeArray(layout.padded_shape));
+  if (choice.page_layout == plan::PageLayout::kTile) {
+    entries.emplace_back(key::kTileShape, ir::MakeArray({choice.tile.height, choice.tile.width}));
+    entries.emplace_back(key::kNumTilesHeight, ToValue(layout.num_tiles_height));
+    entries.emplace_back(key::kNumTilesWidth, ToValue(layout.num_tiles_width));
   }
+  if (layout.needs_padding) entries.emplace_back(key::kPaddedShape, ToValue(layout.padded_shape));
   return ir::MakeMap(entries);
 }
 
 /*! BufferEntry, remembered: a map of this size is the costliest thing that a pass builds. */
-Value CachedBufferEntry(const Tensor& tensor, ir::Access access, const Context& context) {
-  using Key = std::tuple<std::string, int64_t, std::string, plan::Shape, ir::Access,
-                         std::string_view, device::TileShape, std::string_view>;
+Value CachedBufferEntry(const Tensor& tensor, ir::Access access) {
+  // What a layout takes from the device is the alignment and the number of banks.
+  using Key = std::tuple<std::string, int64_t, std::string, plan::Shape, ir::Access, plan::Memory,
+                         plan::PageLayout, device::TileShape, std::string_view, Int, int64_t>;
   static auto* cache = new Cache<Key, Value>;
+  const plan::LayoutChoice& choice = tensor.choice;
   return cache->Get({tensor.name, tensor.parameter.index, tensor.dtype, tensor.shape, access,
-                     context.device.name, context.tile, tensor.layout.format->name},
-                    [&] { return BufferEntry(tensor, access, context); });
+                     choice.memory, choice.page_layout, choice.tile, choice.format->name,
+                     tensor.layout.aligned_page_size, tensor.layout.num_banks},
+                    [&] { return BufferEntry(tensor, access); });
 }
 
 /*! float16 is a format of the hardware but not of ttnn; whoever stores it so should know. */
 void WarnOfFloat16(const Value& func, const std::vector<Tensor>& tensors) {
   std::string names;
   for (const Tensor& tensor : tensors) {
-    if (tensor.layout.format->name == "Float16") names += (names.empty() ? "" : ", ") + tensor.name;
+    if (tensor.choice.format->name == "Float16") names += (names.empty() ? "" : ", ") + tensor.name;
   }
   if (names.empty()) return;
   ir::Warn(ErrorCode::kFloat16,
@@ -226,8 +253,8 @@ void WarnOfFloat16(const Value& func, const std::vector<Tensor>& tensors) {
 Value Infer(const Value& func) {
   if (!ir::IsKernel(func)) return WithoutAttributes(func, ShardKeys());
   const Inputs inputs = Inputs::Of(func);
-  inputs.CheckLayout();
-  const Context context = {inputs.Device(), inputs.Tile(), inputs.Float16Format()};
+  const Context context = {inputs.Device(), inputs.LayoutType(), inputs.Tile(),
+                           inputs.DataFormat()};
   const std::vector<Parameter> parameters = ir::Parameters(func);
   const std::vector<Tensor> tensors = LayOutAll(func, parameters, context);
   const ir::KernelAccess access = ir::AccessOf(func, parameters);
@@ -235,11 +262,10 @@ Value Infer(const Value& func) {
 
   std::vector<Value> buffers;
   for (const Tensor& tensor : tensors) {
-    buffers.push_back(
-        CachedBufferEntry(tensor, access.parameters[tensor.parameter.index], context));
+    buffers.push_back(CachedBufferEntry(tensor, access.parameters[tensor.parameter.index]));
   }
   Value out = WithAttributes(func, {{key::kBuffers, ir::MakeArray(buffers)}});
-  if (!inputs.ChoosesFloat16Format()) WarnOfFloat16(func, tensors);
+  if (context.format.empty()) WarnOfFloat16(func, tensors);
   return out;
 }
 

@@ -34,6 +34,11 @@ def test_before_and_after():
         "tt_aligned_page_size": 2048,
         "tt_num_pages": 12,
         "tt_accessor_ct_args": [2, 2048],
+        "tt_memory": "dram",
+        "tt_num_banks": 12,
+        "tt_bytes_per_bank": 2048,
+        "tt_padding_bytes": 9216,
+        "tt_padding_percent": 37,
     }
     expected = before.with_attr(
         "tt_buffers",
@@ -66,7 +71,7 @@ def test_tile_shapes(tile):
     assert buffers_of(func) == [oracle.buffer_attrs("A", 0, "uint8", (3, 40, 50), "none", tile)]
 
 
-@pytest.mark.parametrize("dtype", sorted(set(oracle.FORMATS) - {"float16"}))
+@pytest.mark.parametrize("dtype", sorted(set(oracle.TILED_DTYPES) - {"float16"}))
 def test_dtypes(dtype):
     func = infer(bare(buffers=[("A", (100, 3), dtype)]))
     assert buffers_of(func) == [oracle.buffer_attrs("A", 0, dtype, (100, 3), "none")]
@@ -76,7 +81,7 @@ def test_dtypes(dtype):
     st.lists(
         st.tuples(
             st.lists(st.integers(1, 70), max_size=3).map(tuple),
-            st.sampled_from(sorted({*oracle.FORMATS} - {"float16"})),
+            st.sampled_from(sorted({*oracle.TILED_DTYPES} - {"float16"})),
         ),
         max_size=4,
     ),

@@ -27,12 +27,20 @@ def kt_sources(case):
     return ("none",) if case.name in ELEMENTWISE else ("unresolved",)
 
 
-def expected_buffers(case, names, **inputs):
+def expected_buffers(case, names, tile=(32, 32), float16="Float16"):
     params = {param.name: param for param in case.params}
     return [
-        oracle.buffer_attrs(name, index, params[name].dtype, params[name].shape, params[name].access, **inputs)
+        oracle.buffer_attrs(
+            name,
+            index,
+            param.dtype,
+            param.shape,
+            param.access,
+            tile,
+            data_format=float16 if param.dtype == "float16" else None,
+        )
         for index, name in enumerate(names)
-        if name in params
+        if (param := params.get(name))
     ]
 
 

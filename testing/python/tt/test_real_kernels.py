@@ -47,7 +47,7 @@ def compact(shape):
 
 def tensor_refusal(param):
     """Why one parameter has no layout; the dtype is looked at first."""
-    if param["dtype"] not in oracle.FORMATS:
+    if param["dtype"] not in oracle.TILED_DTYPES:
         return errors.DtypeError
     if not all(isinstance(extent, int) for extent in param["shape"]):
         return errors.ShapeError

@@ -1,7 +1,9 @@
 """The truth in numbers, stated slowly: by walking tiles, cores and elements one at a time."""
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from itertools import product
+from math import floor, prod
 
 import numpy as np
 
@@ -16,7 +18,10 @@ FORMATS = {  # dtype: (tt-metal's name, bytes of an element)
     "uint16": ("UInt16", 2),
     "uint8": ("UInt8", 1),
     "int8": ("Int8", 1),
+    "float8_e4m3fn": ("Fp8_e4m3", 1),  # row-major, on Blackhole
 }
+TILED_DTYPES = tuple(sorted(set(FORMATS) - {"float8_e4m3fn"}))
+FLOAT_FORMATS = ("Float32", "Float16_b", "Bfp8_b", "Bfp4_b")
 TILE_SHAPES = (
     (32, 32),
     (16, 32),
@@ -31,7 +36,13 @@ TILE_SHAPES = (
     (2, 16),
     (1, 16),
 )
-DRAM_ALIGNMENT = 32
+BLOCK_FORMATS = {"Bfp8_b": 8, "Bfp4_b": 4}  # bits of an element, without the shared exponents
+BANKS = {  # (memory, device): (banks, alignment in bytes)
+    ("dram", "wormhole_n150"): (12, 32),
+    ("l1", "wormhole_n150"): (64, 16),
+    ("dram", "blackhole_p150"): (8, 64),
+    ("l1", "blackhole_p150"): (130, 16),
+}
 WORKERS = (8, 8)
 
 
@@ -114,28 +125,62 @@ def round_up(number: int, step: int) -> int:
     return number
 
 
-def tensor_layout(shape: Sequence[int], dtype: str, tile: tuple[int, int] = (32, 32), float16="Float16") -> dict:
-    """How a tensor is tiled, padded and paged in DRAM, tile by tile."""
-    data_format, element_bytes = FORMATS["bfloat16" if (dtype, float16) == ("float16", "Float16_b") else dtype]
-    height, width = tile
-    matrix = [*([1] * (2 - len(shape))), *shape]
-    *batch, rows, columns = matrix
-    padded = [*batch, round_up(rows, height), round_up(columns, width)]
-    tile_rows, tile_columns = range(0, rows, height), range(0, columns, width)
-    pages = list(product(*map(range, batch), tile_rows, tile_columns))
-    page_size = np.zeros(tile).size * element_bytes
-    aligned = round_up(page_size, DRAM_ALIGNMENT)
+def tile_bytes(data_format: str, element_bytes: int, tile: tuple[int, int]) -> int:
+    """Bytes of a tile, element by element; block formats have an exponent for each row of 16."""
+    elements = np.zeros(tile)
+    if data_format not in BLOCK_FORMATS:
+        return elements.size * element_bytes
+    exponents = len(elements.reshape(-1, 16))
+    return round_up(exponents, 16) + elements.size * BLOCK_FORMATS[data_format] // 8
+
+
+def tensor_layout(
+    shape: Sequence[int],
+    dtype: str,
+    tile: tuple[int, int] = (32, 32),
+    *,
+    memory: str = "dram",
+    page_layout: str = "tile",
+    data_format: str | None = None,
+    device: str = "wormhole_n150",
+) -> dict:
+    """How a tensor is tiled, padded, paged and spread over banks, page by page."""
+    own_format, element_bytes = FORMATS[dtype]
+    data_format = data_format or own_format
+    element_bytes = dict(FORMATS.values()).get(data_format, 0)
+    *batch, rows, columns = [*([1] * (2 - len(shape))), *shape]
+    if page_layout == "tile":
+        height, width = tile
+        logical = [*batch, rows, columns]
+        padded = [*batch, round_up(rows, height), round_up(columns, width)]
+        tile_rows, tile_columns = range(0, rows, height), range(0, columns, width)
+        pages = list(product(*map(range, batch), tile_rows, tile_columns))
+        page_size = tile_bytes(data_format, element_bytes, tile)
+    else:
+        logical = padded = [*shape] or [1]
+        tile_rows, tile_columns = (), ()
+        pages = list(product(*map(range, padded[:-1])))
+        page_size = padded[-1] * element_bytes
+    num_banks, alignment = BANKS[memory, device]
+    banks = [pages[bank::num_banks] for bank in range(num_banks)]
+    aligned = round_up(page_size, alignment)
+    total = len(pages) * page_size
+    needed = Fraction(total * prod(shape), prod(padded))
+    padding = floor(total - needed)
     return {
-        "data_format": data_format,
         "num_matrices": len(list(product(*map(range, batch)))),
         "num_tiles_height": len(tile_rows),
         "num_tiles_width": len(tile_columns),
-        "needs_padding": padded != matrix,
+        "needs_padding": padded != logical,
         "padded_shape": padded,
         "page_size": page_size,
         "aligned_page_size": aligned,
         "num_pages": len(pages),
-        "accessor_ct_args": [2, aligned],  # 2: interleaved, in DRAM
+        "num_banks": num_banks,
+        "bytes_per_bank": max(map(len, banks)) * aligned,
+        "padding_bytes": padding,
+        "padding_percent": 100 * padding // total,
+        "accessor_ct_args": [2 if memory == "dram" else 0, aligned],
     }
 
 
@@ -166,19 +211,25 @@ def schedule_attrs(grid, cores=((0, 0, 7, 7),), order="row_major", kt_source="no
     }
 
 
-def buffer_attrs(name, index, dtype, shape, access, tile=(32, 32), float16="Float16") -> dict:
+def buffer_attrs(name, index, dtype, shape, access, tile=(32, 32), **options) -> dict:
     """The entry of tt_buffers that InferDefaultTTShard writes for one tensor."""
-    layout = tensor_layout(shape, dtype, tile, float16)
+    layout = tensor_layout(shape, dtype, tile, **options)
+    page_layout, memory = options.get("page_layout", "tile"), options.get("memory", "dram")
     if not layout["needs_padding"]:
         del layout["padded_shape"]
+    if page_layout == "tile":
+        layout["tile_shape"] = list(tile)
+    else:
+        del layout["num_tiles_height"], layout["num_tiles_width"]
     return {
         "name": name,
         "param_index": index,
         "dtype": dtype,
         "shape": list(shape),
         "tt_access": access,
-        "tt_layout": "dram_interleaved",
-        "tt_page_layout": "tile",
-        "tt_tile_shape": list(tile),
+        "tt_memory": memory,
+        "tt_layout": f"{memory}_interleaved",
+        "tt_page_layout": page_layout,
+        "tt_data_format": options.get("data_format") or FORMATS[dtype][0],
         **{f"tt_{key}": value for key, value in layout.items()},
     }
