@@ -19,9 +19,10 @@ except ImportError as error:
 
 from . import _library, errors, transform
 from ._version import __version__
+from .device import Device, devices
 from .metadata import BufferAttrs, RuntimeArg, ScheduleAttrs, buffer_attrs, list_buffer_attrs, schedule_attrs
 from .passes import infer_default_tt_schedule, infer_default_tt_shard
-from .target import Device, apply_tt_defaults, devices
+from .target import apply_tt_defaults
 
 __all__ = [
     "BufferAttrs",

@@ -28,6 +28,15 @@ def locate(shape: Sequence[int], dtype: str, device: str, options: dict[str, Any
 def devices() -> list[dict[str, Any]]:
     """The fields of every known device."""
 
+def find_device(name: str) -> dict[str, Any]:
+    """The fields of the device of that name."""
+
+def complete_device(fields: dict[str, Any]) -> dict[str, Any]:
+    """All fields of a valid device: None where nothing is known, the worker grid by rule where it is not given."""
+
+def max_dst_tiles(fields: dict[str, Any], fp32_accumulation: bool, full_sync: bool) -> int:
+    """Tiles of 32x32 elements that DST holds for a kernel."""
+
 def simplify(expression: str, sizes: dict[str, int]) -> str: ...
 def evaluate(expression: str, sizes: dict[str, int]) -> int: ...
 def error_table() -> list[tuple[str, str, str]]:

@@ -116,7 +116,7 @@ def schedule_attrs(func: "PrimFunc") -> ScheduleAttrs:
     Raises:
         MissingInputError: ``infer_default_tt_schedule`` has not been run on it.
     """
-    values = {key: _attribute(func, key, "infer_default_tt_schedule") for key in ScheduleAttrs.__annotations__}
+    values = {key: read_attribute(func, key, "infer_default_tt_schedule") for key in ScheduleAttrs.__annotations__}
     return cast(ScheduleAttrs, values)
 
 
@@ -126,7 +126,7 @@ def list_buffer_attrs(func: "PrimFunc") -> list[BufferAttrs]:
     Raises:
         MissingInputError: ``infer_default_tt_shard`` has not been run on the kernel.
     """
-    return cast(list[BufferAttrs], _attribute(func, "tt_buffers", "infer_default_tt_shard"))
+    return cast(list[BufferAttrs], read_attribute(func, "tt_buffers", "infer_default_tt_shard"))
 
 
 def buffer_attrs(func: "PrimFunc", buffer: "str | int | Var") -> BufferAttrs:
@@ -169,7 +169,8 @@ def _parameter_index(func: "PrimFunc", buffer: Any) -> int:
     raise refusal("TT108", f"{buffer} is not a parameter of the function")
 
 
-def _attribute(func: "PrimFunc", key: str, pass_name: str) -> Any:
+def read_attribute(func: "PrimFunc", key: str, pass_name: str) -> Any:
+    """An attribute in Python's own containers; where it is missing, the message names what writes it."""
     if not hasattr(func, "params") or not hasattr(func, "attrs"):
         raise refusal("TT102", f"found {type(func).__name__}; expected a PrimFunc")
     if not func.attrs or key not in func.attrs:

@@ -1,39 +1,15 @@
-"""Devices, and the inputs that the inference passes start from."""
+"""The inputs that the inference passes start from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import index
 from typing import TYPE_CHECKING
 
-from . import _native, transform
+from . import transform
+from .device import Device
 from .passes import run_on_kernels
 
 if TYPE_CHECKING:
     from .passes import ModuleOrFunc
-
-
-@dataclass(frozen=True)
-class Device:
-    """A Tenstorrent chip as kernels see it. The sources of the numbers stand in ``src/tt/device/``.
-
-    Attributes:
-        name: What ``apply_tt_defaults(mod, device=...)`` takes.
-        arch: The chip's architecture.
-        worker_grid: Tensix cores that kernels may use, ``(columns, rows)``.
-        dram_banks: DRAM banks as the allocator sees them.
-        dram_alignment: Bytes; pages of DRAM tensors start at multiples of it.
-    """
-
-    name: str
-    arch: str
-    worker_grid: tuple[int, int]
-    dram_banks: int
-    dram_alignment: int
-
-
-def devices() -> list[Device]:
-    """All devices that are known, the default first."""
-    return [Device(**fields) for fields in _native.devices()]
 
 
 def _as_lists(cores: Sequence[Sequence[int]]) -> object:
@@ -47,7 +23,7 @@ def _as_lists(cores: Sequence[Sequence[int]]) -> object:
 def apply_tt_defaults(
     mod: "ModuleOrFunc",
     *,
-    device: str | None = None,
+    device: str | Device | None = None,
     cores: Sequence[Sequence[int]] | None = None,
     core_order: str | None = None,
     schedule_policy: str | None = None,
@@ -64,9 +40,11 @@ def apply_tt_defaults(
 
     Args:
         mod: An IRModule or a PrimFunc. It is not changed.
-        device: A name from :func:`devices`; default ``"wormhole_n150"``.
+        device: The name of one of :func:`devices`, or a :class:`Device`, which may be derived from one or read from a
+            file; default ``"wormhole_n150"``.
         cores: The cores to use, as inclusive rectangles ``[x0, y0, x1, y1]`` in the order in which
-            they are numbered; default the device's whole worker grid.
+            they are numbered; default the device's whole worker grid. Cores that are the whole grid of the device
+            that the kernel has had follow a new device.
         core_order: How the cores of a rectangle are numbered, ``"row_major"`` (default) or
             ``"column_major"``.
         schedule_policy: ``"contiguous"``: each core runs consecutive work tiles.

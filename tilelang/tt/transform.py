@@ -7,6 +7,7 @@ IR dumps work on them. They leave functions without a launch grid as they are.
 from typing import Any
 
 from . import _host
+from .device import as_attribute
 from .errors import refusal
 
 _INPUTS = (
@@ -34,6 +35,7 @@ def ApplyTTDefaults(**inputs: Any) -> Any:
     unknown = ", ".join(sorted(inputs.keys() - set(_INPUTS)))
     if unknown:
         raise refusal("TT103", f"unknown input {unknown}; expected any of: {', '.join(_INPUTS)}")
+    inputs = {**inputs, "device": as_attribute(inputs.get("device"))}
     overrides = {f"tt_{name}": value for name, value in inputs.items() if value is not None}
     return _make("tilelang.tt.transform.ApplyTTDefaults", overrides)
 

@@ -4,7 +4,9 @@
 #include <pybind11/stl.h>
 
 #include <array>
+#include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "core/error.h"
@@ -135,18 +137,82 @@ py::tuple Locate(const py::sequence& shape, const std::string& dtype, const std:
   return py::make_tuple(at.bank, at.offset);
 }
 
-py::list Devices() {
-  py::list out;
-  for (const device::Device& device : device::Devices()) {
-    py::dict fields;
-    fields["name"] = std::string(device.name);
-    fields["arch"] = std::string(device.arch);
-    fields["worker_grid"] = py::make_tuple(device.worker_grid.x, device.worker_grid.y);
-    fields["dram_banks"] = device.dram_banks;
-    fields["dram_alignment"] = device.dram_alignment;
-    out.append(fields);
+std::string TypeName(const py::handle& value) {
+  return py::str(py::type::handle_of(value).attr("__name__"));
+}
+
+/*! None where Python's integer, or what can stand for one, does not fit. A truth value is no number. */
+std::optional<int64_t> ToInteger(const py::handle& value) {
+  if (PyBool_Check(value.ptr()) || !PyIndex_Check(value.ptr())) return std::nullopt;
+  const int64_t number = PyNumber_AsSsize_t(value.ptr(), PyExc_OverflowError);
+  if (number == -1 && PyErr_Occurred()) {
+    PyErr_Clear();
+    return std::nullopt;
+  }
+  return number;
+}
+
+device::FieldValue ToField(const py::handle& value) {
+  if (const auto number = ToInteger(value)) return *number;
+  if (PyUnicode_Check(value.ptr())) {
+    if (const char* text = PyUnicode_AsUTF8(value.ptr())) return std::string(text);
+    PyErr_Clear();
+    return device::Mistyped{"text that is no UTF-8"};
+  }
+  if (PyLong_Check(value.ptr()) && !PyBool_Check(value.ptr())) {
+    return device::Mistyped{"an integer beyond 64 bits"};
+  }
+  if (!PyList_Check(value.ptr()) && !PyTuple_Check(value.ptr())) {
+    return device::Mistyped{"of type " + TypeName(value)};
+  }
+  std::vector<int64_t> numbers;
+  for (const py::handle element : value) {
+    const auto number = ToInteger(element);
+    if (!number) return device::Mistyped{"a list of more than integers of 64 bits"};
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+device::Fields ToFields(const py::dict& fields) {
+  device::Fields out;
+  for (const auto& [name, value] : fields) {
+    if (!value.is_none()) out.emplace(py::str(name), ToField(value));
   }
   return out;
+}
+
+/*! All fields, None where nothing is known. */
+py::dict ToDict(const device::Device& device) {
+  const device::Fields known = device::FieldsOf(device);
+  py::dict out;
+  device::VisitFields([&](const char* name, auto) {
+    out[name] = py::none();
+    const auto found = known.find(name);
+    if (found == known.end()) return;
+    if (const auto* number = std::get_if<int64_t>(&found->second)) out[name] = *number;
+    if (const auto* text = std::get_if<std::string>(&found->second)) out[name] = *text;
+    if (const auto* grid = std::get_if<std::vector<int64_t>>(&found->second)) {
+      out[name] = py::tuple(py::cast(*grid));
+    }
+  });
+  return out;
+}
+
+py::list Devices() {
+  py::list out;
+  for (const device::Device& device : device::Devices()) out.append(ToDict(device));
+  return out;
+}
+
+py::dict FindDevice(const std::string& name) { return ToDict(device::FindDevice(name)); }
+
+py::dict CompleteDevice(const py::dict& fields) {
+  return ToDict(device::DeviceFrom(ToFields(fields)));
+}
+
+int64_t MaxDstTiles(const py::dict& fields, bool fp32_accumulation, bool full_sync) {
+  return device::DeviceFrom(ToFields(fields)).MaxDstTiles(fp32_accumulation, full_sync);
 }
 
 std::string Simplify(const std::string& expression, const Sizes& sizes) {
@@ -192,6 +258,10 @@ PYBIND11_MODULE(_native, module) {
   module.def("locate", &Locate, py::arg("shape"), py::arg("dtype"), py::arg("device"),
              py::arg("options"), py::arg("page"));
   module.def("devices", &Devices);
+  module.def("find_device", &FindDevice, py::arg("name"));
+  module.def("complete_device", &CompleteDevice, py::arg("fields"));
+  module.def("max_dst_tiles", &MaxDstTiles, py::arg("fields"), py::arg("fp32_accumulation"),
+             py::arg("full_sync"));
   module.def("simplify", &Simplify, py::arg("expression"), py::arg("sizes"));
   module.def("evaluate", &Evaluate, py::arg("expression"), py::arg("sizes"));
 }

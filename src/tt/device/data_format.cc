@@ -26,7 +26,7 @@ constexpr std::array<DataFormat, 11> kFormats = {{
     {.name = "UInt16", .element_bits = 16},
     {.name = "UInt8", .element_bits = 8},
     {.name = "Int8", .element_bits = 8},
-    {.name = "Fp8_e4m3", .element_bits = 8, .only_arch = "blackhole", .in_tiles = false},
+    {.name = "Fp8_e4m3", .element_bits = 8, .only_arch = Arch::kBlackhole, .in_tiles = false},
 }};
 
 struct DtypeFormat {

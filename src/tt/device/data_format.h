@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
+#include "device/arch.h"
 #include "device/tile_shape.h"
 
 namespace tt::device {
@@ -13,8 +15,8 @@ struct DataFormat {
   int64_t element_bits;   // without the exponents that the elements of a block format share
   bool is_block = false;  // stored in tiles only
   bool is_float = false;
-  std::string_view only_arch = {};  // the one that has the format; empty where all have it
-  bool in_tiles = true;             // whether a tile can be of it
+  std::optional<Arch> only_arch = {};  // the one that has the format; none where all have it
+  bool in_tiles = true;                // whether a tile can be of it
 };
 
 /*!

@@ -26,8 +26,11 @@ struct Banks {
 };
 
 Banks BanksOf(Memory memory, const device::Device& device) {
-  if (memory == Memory::kDram) return {device.dram_banks, device.dram_alignment};
-  return {device.AllWorkers().size(), device.l1_alignment};
+  using device::Device;
+  if (memory == Memory::kDram) {
+    return {device.Known(&Device::dram_banks), device.Known(&Device::dram_alignment)};
+  }
+  return {device.NumL1Banks(), device.Known(&Device::l1_alignment)};
 }
 
 Shape AtLeast(size_t rank, const Shape& shape) {
@@ -57,10 +60,10 @@ void CheckShape(const Shape& shape) {
 /*! Refuses a format that cannot be stored in such pages, or not by this chip. */
 void CheckFormat(const device::DataFormat& format, PageLayout pages, const device::Device& device) {
   const std::string name(format.name);
-  if (!format.only_arch.empty() && format.only_arch != device.arch) {
+  if (format.only_arch && format.only_arch != device.arch) {
     throw Error(ErrorCode::kFormatDevice, name + " is stored row-major on " +
-                                              std::string(format.only_arch) + " only; found " +
-                                              std::string(device.arch));
+                                              std::string(ToString(*format.only_arch)) +
+                                              " only; found " + std::string(ToString(device.arch)));
   }
   if (!format.in_tiles && pages == PageLayout::kTile) {
     throw Error(ErrorCode::kRowMajorDtype,

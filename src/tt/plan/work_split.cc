@@ -81,8 +81,8 @@ void CheckOnDevice(const CoreRange& range, const device::Device& device) {
   throw Error(ErrorCode::kCoresOutside, "core rectangle " + ToString(range) + " leaves the " +
                                             std::to_string(device.worker_grid.x) + "x" +
                                             std::to_string(device.worker_grid.y) +
-                                            " worker grid of " + std::string(device.name) +
-                                            ", which is " + ToString(workers));
+                                            " worker grid of " + device.name + ", which is " +
+                                            ToString(workers));
 }
 
 std::vector<CoreRange> CoreSet::Cover(int64_t start, int64_t count, CoreOrder order) const {

@@ -226,7 +226,8 @@ Value BufferEntry(const Tensor& tensor, ir::Access access) {
 
 /*! BufferEntry, remembered: a map of this size is the costliest thing that a pass builds. */
 Value CachedBufferEntry(const Tensor& tensor, ir::Access access) {
-  // What a layout takes from the device is the alignment and the number of banks.
+  // What a layout takes from the device is the alignment and the number of banks; not its name,
+  // which differing devices may share.
   using Key = std::tuple<std::string, int64_t, std::string, plan::Shape, ir::Access, plan::Memory,
                          plan::PageLayout, device::TileShape, std::string_view, Int, int64_t>;
   static auto* cache = new Cache<Key, Value>;

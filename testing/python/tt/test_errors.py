@@ -101,7 +101,7 @@ REFUSALS = [
     Refusal("data_format", "TT403", kernel, defaults(data_format="Float32"), errors.OptionError, ValueError,
             ('tt_data_format: data format "Float32" cannot', "expected one of: Float16, Float16_b", OPTION_HELP)),
     Refusal("device", "TT303", kernel, defaults(device="grayskull"), errors.DeviceError, ValueError,
-            ('tt_device: unknown device "grayskull"; expected one of: wormhole_n150', OPTION_HELP)),
+            ('tt_device: unknown device "grayskull"; expected one of: wormhole_n150, wormhole_n300', OPTION_HELP)),
     Refusal("tile_shape", "TT402", kernel, defaults(tile_height=64), errors.TileShapeError, ValueError,
             ("the hardware has no tile of 64x32 (height x width)", "32x32, 16x32, 32x16", OPTION_HELP)),
     Refusal("cores_outside", "TT313", kernel, defaults(cores=[[0, 0, 8, 7]]), errors.DeviceError, ValueError,
