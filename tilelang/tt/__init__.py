@@ -22,6 +22,7 @@ from ._version import __version__
 from .device import Device, devices
 from .metadata import BufferAttrs, RuntimeArg, ScheduleAttrs, buffer_attrs, list_buffer_attrs, schedule_attrs
 from .passes import infer_default_tt_schedule, infer_default_tt_shard
+from .specialize import specialize
 from .target import apply_tt_defaults
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "infer_default_tt_shard",
     "list_buffer_attrs",
     "schedule_attrs",
+    "specialize",
     "transform",
 ]
 
