@@ -51,7 +51,7 @@ constinit const Interned kPaddingPercent{"tt_padding_percent"};
 
 /*! What holds for all tensors of a function. */
 struct Context {
-  const device::Device& device;
+  device::Device device;
   plan::Memory memory;
   device::TileShape tile;
   std::string format;  // chosen for all tensors that can have it; empty where none is
