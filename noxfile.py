@@ -21,7 +21,7 @@ HOSTS = {
     "tilelang": ["tilelang==0.1.15"],
 }
 TEST_REQUIREMENTS = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["test"]
-LINTED = ["tilelang", "testing", "benchmarks", "examples", "docs", "noxfile.py"]
+LINTED = ["tilelang", "testing", "benchmarks", "examples", "docs", "tools", "noxfile.py"]
 WHEELS = Path("build/wheels")
 MAX_WHEEL_BYTES = 1_000_000
 SANITIZERS = ["libasan.so", "libubsan.so", "libstdc++.so"]

@@ -15,7 +15,8 @@ exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [
     # Classes of the hosts and the type variable over them, and of Python: there is no inventory to link to.
-    (r"py:.*", r"tvm\..*|IRModule|PrimFunc|Var|(.*\.)?ModuleOrFunc|collections\.abc\..*"),
+    (r"py:.*", r"tvm\..*|IRModule|PrimFunc|Var|PathLike|(.*\.)?ModuleOrFunc|collections\.abc\..*"),
+    (r"py:class", r"tilelang\.tt\.errors\._Coded"),
 ]
 
 myst_heading_anchors = 3

@@ -20,9 +20,9 @@ except ImportError as error:
 from . import _library, errors, transform
 from ._version import __version__
 from .device import Device, devices
+from .errors import explain
 from .metadata import BufferAttrs, RuntimeArg, ScheduleAttrs, buffer_attrs, list_buffer_attrs, schedule_attrs
 from .passes import infer_default_tt_schedule, infer_default_tt_shard
-from .specialize import specialize
 from .target import apply_tt_defaults
 
 __all__ = [
@@ -35,11 +35,11 @@ __all__ = [
     "buffer_attrs",
     "devices",
     "errors",
+    "explain",
     "infer_default_tt_schedule",
     "infer_default_tt_shard",
     "list_buffer_attrs",
     "schedule_attrs",
-    "specialize",
     "transform",
 ]
 

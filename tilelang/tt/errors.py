@@ -6,8 +6,11 @@ what to do. The C++ passes raise the same classes, whoever runs them.
 """
 
 import re
-from typing import Any
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
+from . import _native
 from ._native import error_table
 
 # Where a message, or one of several in it, begins.
@@ -108,16 +111,58 @@ class FormatWarning(TTWarning):
     """A data format that Tenstorrent's own library does not offer."""
 
 
-_CLASSES = {code: globals()[name] for code, name, _ in error_table()}
+class ErrorEntry(NamedTuple):
+    """One mistake: its code, the class that it raises or warns with, and what it is."""
+
+    code: str
+    error_class: type[TTError] | type[TTWarning]
+    title: str
+
+
+_TABLE = {code: ErrorEntry(code, globals()[name], title) for code, name, title in error_table()}
+_PAGES = Path(_native.__file__).with_name("error_pages")
+
+
+def catalogue() -> list[ErrorEntry]:
+    """All mistakes that this package knows, in the order of their codes."""
+    return list(_TABLE.values())
+
+
+def explain(mistake: str | BaseException) -> None:
+    """Print what a mistake is, an example of it, and what to do.
+
+    Args:
+        mistake: A code, such as ``"TT202"``, or an error or a warning of this package; of one that
+            lists several mistakes, each is explained.
+
+    Raises:
+        OptionError: There is no such code.
+        ArgumentError: The argument is something else.
+    """
+    codes = (mistake,) if isinstance(mistake, str) else getattr(mistake, "codes", ())
+    if not codes:
+        raise refusal("TT110", f"found {type(mistake).__name__}; expected a code or an error of tilelang.tt")
+    pages = [_page(code) for code in dict.fromkeys(codes)]
+    print("\n".join(pages), end="")
+
+
+def _page(code: str) -> str:
+    if code not in _TABLE:
+        nearest = ", ".join(sorted(_TABLE, key=lambda known: _distance(known, code.upper()))[:3])
+        raise refusal("TT111", f'no error has the code "{code}"; the nearest are {nearest}; errors.catalogue() has all')
+    return (_PAGES / f"{code}.md").read_text(encoding="utf-8")
+
+
+def _distance(a: str, b: str) -> int:
+    """In how many characters two codes differ."""
+    return sum(one != other for one, other in zip_longest(a, b))
 
 
 def refusal(code: str, message: str) -> TTError:
     """The error of a code, to be raised."""
-    error: TTError = _CLASSES[code](f"{code}: {message}")
-    return error
+    return cast(TTError, _TABLE[code].error_class(f"{code}: {message}"))
 
 
 def warning(code: str, message: str) -> TTWarning:
     """The warning of a code, to be handed to :func:`warnings.warn`."""
-    found: TTWarning = _CLASSES[code](f"{code}: {message}")
-    return found
+    return cast(TTWarning, _TABLE[code].error_class(f"{code}: {message}"))

@@ -8,7 +8,7 @@
 // Requires: the inputs of ApplyTTDefaults.
 // Ensures:  tt_buffers describes every buffer parameter, in parameter order; functions that are no
 //           kernels have none.
-// Rejects:  missing or unknown inputs; tensors of an unknown dtype, of empty shape, or
+// Rejects:  missing or unknown inputs; tensors of an unknown dtype, of symbolic or empty shape, or
 //           that are not compact, row-major and in DRAM; raw pointers, whose shape nobody knows;
 //           kernels that use memory of unknown origin.
 #include "transform/infer_tt_shard.h"
@@ -21,7 +21,6 @@
 #include "ir/diagnostic.h"
 #include "ir/launch.h"
 #include "ir/node.h"
-#include "ir/size.h"
 #include "plan/tensor_layout.h"
 #include "transform/attributes.h"
 #include "transform/cache.h"
@@ -51,7 +50,7 @@ constinit const Interned kPaddingPercent{"tt_padding_percent"};
 
 /*! What holds for all tensors of a function. */
 struct Context {
-  device::Device device;
+  const device::Device& device;
   plan::Memory memory;
   device::TileShape tile;
   std::string format;  // chosen for all tensors that can have it; empty where none is
@@ -71,17 +70,27 @@ std::string Describe(const Parameter& parameter) {
   return "parameter " + std::to_string(parameter.index) + " (`" + ir::NameOf(parameter) + "`)";
 }
 
-plan::Shape ReadShape(const Value& shape, const ir::ShapeVariables& variables) {
+/*! An extent or a stride as a number that the plan understands; none where it is not one. */
+std::optional<Int> ReadInt(const Value& expr) {
+  const auto constant = ir::ConstantOf(expr);
+  return constant ? std::optional<Int>(*constant) : std::nullopt;
+}
+
+plan::Shape ReadShape(const Value& shape) {
   plan::Shape out;
-  for (const TVMFFIAny& extent : ir::Elements(shape)) {
-    out.push_back(ir::ReadInt(Value::CopyOf(extent), variables));
+  for (const TVMFFIAny& element : ir::Elements(shape)) {
+    const auto extent = ReadInt(Value::CopyOf(element));
+    if (!extent) {
+      throw Error(ErrorCode::kSymbolicShape, "dimension " + std::to_string(out.size()) +
+                                                 " is not a constant; expected an integer");
+    }
+    out.push_back(*extent);
   }
   return out;
 }
 
 /*! Refuses whatever is not a compact row-major tensor in DRAM that starts at its first element. */
-void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape,
-                  const ir::ShapeVariables& variables) {
+void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape) {
   const auto offset = ir::ConstantOf(buffer.elem_offset);
   if (!buffer.elem_offset.is_none() && offset != 0) {
     throw Error(ErrorCode::kTensorOffset, "the tensor starts at an element offset of " +
@@ -92,7 +101,7 @@ void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape,
     throw Error(ErrorCode::kTensorScope,
                 "the tensor lies in \"" + buffer.scope + "\" memory; expected \"global\"");
   }
-  if (!ir::IsRowMajor(buffer, variables)) {
+  if (!buffer.row_major) {
     throw Error(ErrorCode::kTensorOrder,
                 "the tensor has a layout or axis separators of its own; expected "
                 "a compact, row-major tensor");
@@ -105,12 +114,13 @@ void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape,
   }
   Int compact = 1;
   for (size_t i = strides.size(); i-- > 0;) {
-    const Int stride = ir::ReadInt(Value::CopyOf(strides[i]), variables);
+    const auto stride = ReadInt(Value::CopyOf(strides[i]));
     // The stride of a dimension of one element is never used.
     if (stride != compact && shape[i] != 1) {
-      throw Error(ErrorCode::kStrides, "dimension " + std::to_string(i) + " has stride " +
-                                           stride.ToString() + "; expected " + compact.ToString() +
-                                           " (compact, row-major)");
+      throw Error(ErrorCode::kStrides,
+                  "dimension " + std::to_string(i) + " has " +
+                      (stride ? "stride " + stride->ToString() : "a symbolic stride") +
+                      "; expected " + compact.ToString() + " (compact, row-major)");
     }
     compact = compact * shape[i];
   }
@@ -122,13 +132,12 @@ plan::LayoutChoice ChoiceFor(const std::string& dtype, const Context& context) {
       .format = &device::FormatOf(dtype, format), .memory = context.memory, .tile = context.tile};
 }
 
-Tensor LayOut(const Parameter& parameter, const ir::ShapeVariables& variables,
-              const Context& context) {
+Tensor LayOut(const Parameter& parameter, const Context& context) {
   const ir::Buffer buffer = ir::ReadBuffer(parameter);
   const plan::LayoutChoice choice = ChoiceFor(buffer.dtype, context);
-  plan::Shape shape = ReadShape(buffer.shape, variables);
+  plan::Shape shape = ReadShape(buffer.shape);
   plan::TensorLayout layout = plan::LayOut(shape, choice, context.device);
-  CheckCompact(buffer, shape, variables);
+  CheckCompact(buffer, shape);
   return {parameter, ir::NameOf(parameter), buffer.dtype, std::move(shape),
           choice,    std::move(layout)};
 }
@@ -138,7 +147,7 @@ const char* HelpFor(ErrorKind kind) {
     case ErrorKind::kDtype:
       return "store the tensor in one of those dtypes and convert in the kernel";
     case ErrorKind::kOverflow: return "split the tensor: its size in bytes must fit 63 bits";
-    default: return "pass a compact tensor of positive extents";
+    default: return "pass a compact tensor of static, positive extents";
   }
 }
 
@@ -158,7 +167,6 @@ void CheckNotForeign(const Value& func, const std::vector<Value>& foreign) {
 /*! Lays out every tensor, or refuses the function with all that is wrong. */
 std::vector<Tensor> LayOutAll(const Value& func, const std::vector<Parameter>& parameters,
                               const Context& context) {
-  const ir::ShapeVariables variables(parameters);
   std::vector<Tensor> tensors;
   std::vector<ir::Diagnostic> diagnostics;
   for (const Parameter& parameter : parameters) {
@@ -173,7 +181,7 @@ std::vector<Tensor> LayOutAll(const Value& func, const std::vector<Parameter>& p
       continue;
     }
     try {
-      tensors.push_back(LayOut(parameter, variables, context));
+      tensors.push_back(LayOut(parameter, context));
     } catch (const Error& error) {
       diagnostics.push_back({error.code(), Describe(parameter) + ": " + error.what(),
                              HelpFor(error.kind()), parameter.var, Value()});

@@ -8,10 +8,11 @@ from importlib import metadata
 
 import pytest
 from support import host
-from support.infer import copy_kernel
+from support.infer import copy_kernel, infer
+from tvm import tirx
 
 import tilelang.tt
-from tilelang.tt import _host, apply_tt_defaults, errors, infer_default_tt_schedule
+from tilelang.tt import _host, _library, apply_tt_defaults, errors, infer_default_tt_schedule
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +45,10 @@ def test_no_host(monkeypatch, call):
         call(*([] if call is tilelang.tt.transform.ApplyTTDefaults else [copy_kernel()]))
     message = str(caught.value)
     assert isinstance(caught.value, ImportError)
-    assert f"no TVM to run the passes in: {host.HOST} is not installed, apache-tvm-ffi {host.FFI_VERSION}" in message
+    assert (
+        f"TT120: no TVM to run the passes in: {host.HOST} is not installed, apache-tvm-ffi {host.FFI_VERSION}"
+        in message
+    )
     for supported in (
         "apache-tvm==0.25.0.post1 apache-tvm-ffi==0.1.12",
         "apache-tvm==0.26.0 apache-tvm-ffi==0.1.14.post1",
@@ -77,7 +81,10 @@ def test_other_version_warns_once_and_works(monkeypatch, version):
             apply_tt_defaults(copy_kernel())
     assert [warning.category for warning in caught] == [errors.HostWarning]
     message = str(caught[0].message)
-    assert f"has not been tried with {host.HOST} {version} with apache-tvm-ffi {host.FFI_VERSION}" in message
+    assert (
+        f"TT130: tilelang.tt has not been tried with {host.HOST} {version} with apache-tvm-ffi {host.FFI_VERSION}"
+        in message
+    )
 
 
 PAIRS = [
@@ -102,7 +109,9 @@ def test_bad_pair(monkeypatch, name, version, ffi):
     (tried,) = [
         tried for tried in _host._TRIED if (tried.name, tried.version.removesuffix(".post1")) == (name, release)
     ]
-    assert f"{name} {version} with apache-tvm-ffi {ffi} is a pair of versions that does not work" in str(caught.value)
+    assert f"TT121: {name} {version} with apache-tvm-ffi {ffi} is a pair of versions that does not work" in str(
+        caught.value
+    )
     assert f"python -m pip install {name}=={tried.version} apache-tvm-ffi=={tried.ffi_pin}" in str(caught.value)
 
 
@@ -117,10 +126,50 @@ def test_host_that_cannot_be_imported(monkeypatch, error):
         raise error("undefined symbol: xyz")
 
     monkeypatch.setattr(_host.importlib, "import_module", refuse)
-    with pytest.raises(errors.HostError, match="cannot be imported: undefined symbol: xyz") as caught:
+    with pytest.raises(errors.HostError, match=r"^TT122: found .* cannot be imported: undefined symbol: xyz") as caught:
         _host.require_host()
     assert isinstance(caught.value.__cause__, error)
     assert "Supported are" in str(caught.value)
+
+
+def test_library_that_does_not_load(monkeypatch):
+    def refuse(path):
+        raise OSError(f"{path}: undefined symbol: xyz")
+
+    monkeypatch.setattr(_library, "_handle", None)
+    monkeypatch.setattr(_library.ctypes, "CDLL", refuse)
+    with pytest.raises(errors.HostError, match=f"^TT123: .* {host.FFI_VERSION}: .*: undefined symbol: xyz$"):
+        _library.load()
+
+
+def test_source_folder(monkeypatch):
+    monkeypatch.setattr(_library, "_handle", None)
+    monkeypatch.setattr(_library.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(errors.HostError, match=r"^TT124: tilelang.tt is not installed"):
+        _library.load()
+
+
+def test_host_that_lacks_a_function(tmp_path):
+    code = """
+        import tilelang.tt as tt
+        from tvm import tirx
+        from tvm_ffi.registry import remove_global_func
+        func = tirx.PrimFunc([tirx.decl_buffer((4,), "float16")], tirx.Evaluate(0)).with_attr("tl_grid_x", 4)
+        func = tt.apply_tt_defaults(func)
+        remove_global_func("tilelang.tt.warn")
+        try:
+            tt.infer_default_tt_shard(func)
+        except tt.errors.HostError as error:
+            print(error)
+        """
+    assert run_python(code, tmp_path).startswith("TT125: this TVM has no global function tilelang.tt.warn; import tvm")
+
+
+def test_host_with_other_ir():
+    address = tirx.Evaluate(tirx.call_intrin("handle", "tirx.address_of"))
+    func = tirx.PrimFunc([], address).with_attr("tl_grid_x", 4)
+    with pytest.raises(errors.HostError, match=r"^TT126: an access to memory has 0 arguments; expected at least 1$"):
+        infer(func)
 
 
 BLOCK = """

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tilelang.tt import _native
-from tilelang.tt.errors import IntegerOverflowError, OptionError
+from tilelang.tt.errors import IntegerOverflowError, OptionError, ShapeError
 
 NAMES = ("m", "n", "batch_size")
 sizes = st.fixed_dictionaries({name: st.integers(1, 10**4) for name in NAMES})
@@ -76,13 +76,13 @@ def test_normal_forms(expression, simple):
     [("", 1), ("m +", 4), ("m n", 3), ("(m", 3), ("min(m)", 6), ("m ** 2", 4), ("9223372036854775808", 1), ("m@", 2)],
 )
 def test_refuses_what_the_grammar_does_not_derive(expression, column):
-    with pytest.raises(OptionError, match=f"at column {column}$"):
+    with pytest.raises(OptionError, match=rf"^TT503: .* at column {column}$"):
         _native.simplify(expression, {})
 
 
 @pytest.mark.parametrize("expression", ["m // 0", "m % 0", "5 // (m - m)", "min", "(" * 5000 + "m" + ")" * 5000])
 def test_refuses_expressions_without_a_meaning(expression):
-    with pytest.raises(OptionError):
+    with pytest.raises((OptionError, ShapeError)):
         _native.simplify(expression, {})
 
 
@@ -92,17 +92,17 @@ def test_a_message_cuts_long_text_between_its_characters():
 
 
 def test_refuses_a_divisor_that_turns_out_to_be_zero():
-    with pytest.raises(OptionError, match="division by 0; expected at least 1"):
+    with pytest.raises(ShapeError, match=r"^TT505: division by 0; expected at least 1"):
         _native.evaluate("m // (n - 1)", {"m": 3, "n": 1})
 
 
 def test_refuses_a_variable_without_a_value():
-    with pytest.raises(OptionError, match='size n of "m \\* n" has no value'):
+    with pytest.raises(OptionError, match=r'^TT506: size n of "m \* n" has no value'):
         _native.evaluate("m * n", {"m": 3})
 
 
 def test_refuses_what_does_not_fit_64_bits():
     with pytest.raises(IntegerOverflowError):
         _native.evaluate("m * m", {"m": 2**32})
-    with pytest.raises(IntegerOverflowError):
+    with pytest.raises(IntegerOverflowError, match=r"^TT502: .* longer than 4096 characters$"):
         _native.simplify("+".join(f"a{i}" for i in range(700)), {})

@@ -142,7 +142,7 @@ def load(buffer):
 )
 def test_refused_expression(build, found):
     (m,) = variables(["m"])
-    refuse(function(m), build(m), rf"a size depends on {found}; expected .* of constants and of m")
+    refuse(function(m), build(m), rf"^TT507: a size depends on {found}; expected .* of constants and of m")
 
 
 def test_refused_without_variables():
@@ -171,9 +171,9 @@ if hasattr(tirx, "SizeVar"):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["m", "m"], "two shape variables are named `m`"),
+        (["m", "m"], "^TT508: two shape variables are named `m`"),
         (["core_id"], "`core_id`, which formulas call the core"),
-        (["m.1"], '"m.1" cannot name a size; expected an identifier'),
+        (["m.1"], '^TT504: "m.1" cannot name a size; expected an identifier'),
         (["min"], '"min" cannot name a size'),
     ],
     ids=str,
@@ -186,7 +186,7 @@ def test_refused_name(names, message):
 
 def test_refused_divisor():
     (m,) = variables(["m"])
-    refuse(function(m), tirx.floordiv(m, tirx.const(-2, "int64")), "division by -2; expected at least 1")
+    refuse(function(m), tirx.floordiv(m, tirx.const(-2, "int64")), "^TT505: division by -2; expected at least 1")
 
 
 def test_shared_subexpressions_are_read_once():

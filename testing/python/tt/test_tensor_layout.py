@@ -67,7 +67,9 @@ def test_conformance(device, case):
     if data_format:
         options["data_format"] = data_format
     if "error" in case:
-        with pytest.raises(errors.DtypeError, match=f"{data_format} is stored in tiles only; found row-major pages"):
+        with pytest.raises(
+            errors.DtypeError, match=f"^TT407: {data_format} is stored in tiles only; found row-major pages"
+        ):
             lay_out(case["shape"], dtype, device=device, **options)
         return
     layout = lay_out(case["shape"], dtype, device=device, **options)
@@ -114,7 +116,7 @@ def test_every_page_has_a_place_of_its_own(shape, choice):
 
 @pytest.mark.parametrize("page", [-1, 4, 2**62])
 def test_a_page_that_is_not_there(page):
-    with pytest.raises(errors.OptionError, match=f"page {page} of a tensor of 4 pages"):
+    with pytest.raises(errors.OptionError, match=f"^TT422: page {page} of a tensor of 4 pages"):
         _native.locate([64, 64], "float32", "wormhole_n150", {}, page)
 
 
@@ -221,7 +223,7 @@ def test_float8_is_not_for_wormhole(page_layout):
 @pytest.mark.parametrize(
     ("dtype", "chosen", "expected"),
     [
-        ("int32", "Bfp8_b", "dtype int32 cannot be stored as Bfp8_b; expected Int32$"),
+        ("int32", "Bfp8_b", "^TT409: dtype int32 cannot be stored as Bfp8_b; expected Int32$"),
         ("int32", "UInt32", "dtype int32 cannot be stored as UInt32; expected Int32$"),
         ("float32", "Float16", "float32 cannot be stored as Float16; expected Float32 or another floating format"),
         ("float32", "Int32", "float32 cannot be stored as Int32; expected Float32 or another floating format"),
@@ -236,8 +238,8 @@ def test_refused_formats(dtype, chosen, expected):
     ("option", "message"),
     [
         ({"data_format": "Bfp2_b"}, 'unknown data format "Bfp2_b"; expected one of: Float32, '),
-        ({"memory": "l2"}, 'unknown memory "l2"; expected one of: dram, l1'),
-        ({"page_layout": "ROW_MAJOR"}, 'unknown page layout "ROW_MAJOR"; expected one of: tile, row_major'),
+        ({"memory": "l2"}, '^TT420: unknown memory "l2"; expected one of: dram, l1'),
+        ({"page_layout": "ROW_MAJOR"}, '^TT421: unknown page layout "ROW_MAJOR"; expected one of: tile, row_major'),
     ],
 )
 def test_unknown_options(option, message):

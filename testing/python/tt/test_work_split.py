@@ -94,7 +94,7 @@ def test_refused_order():
 
 
 def test_refused_units():
-    with pytest.raises(errors.GridError, match="-1 work units; expected 0 or more"):
+    with pytest.raises(errors.GridError, match=r"^TT323: -1 work units; expected 0 or more"):
         _native.split_work([[0, 0, 1, 1]], -1, "row_major")
 
 
