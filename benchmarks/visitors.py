@@ -58,12 +58,14 @@ def _schedule(grid, attrs):
         count = base + (core < remainder)
         ranges.append([start, count] if count else [0, 0])
         start += count
+    per_core = {"dtype": "uint32", "scope": "per_core", "source": "schedule", "bound": "launch"}
+    known = {"dtype": "uint32", "scope": "common", "source": "schedule", "bound": "compile_time"}
     schema = [
-        {"name": "start_id", "dtype": "uint32", "scope": "per_core", "source": "schedule"},
-        {"name": "count", "dtype": "uint32", "scope": "per_core", "source": "schedule"},
-        {"name": "grid_x", "dtype": "uint32", "scope": "common", "source": "schedule", "value": grid["x"]},
-        {"name": "grid_y", "dtype": "uint32", "scope": "common", "source": "schedule", "value": grid["y"]},
-        {"name": "kt_tiles", "dtype": "uint32", "scope": "common", "source": "unresolved"},
+        {"name": "start_id", **per_core},
+        {"name": "count", **per_core},
+        {"name": "grid_x", **known, "value": grid["x"]},
+        {"name": "grid_y", **known, "value": grid["y"]},
+        {"name": "kt_tiles", "dtype": "uint32", "scope": "common", "source": "unresolved", "bound": "launch"},
     ]
     return {
         "tt_grid_x": grid["x"],

@@ -17,18 +17,26 @@ class RuntimeArg(TypedDict, total=False):
     """One argument that a kernel receives at run time.
 
     Attributes:
-        name: ``start_id``, ``count``, ``grid_x``, ``grid_y`` or ``kt_tiles``.
-        dtype: ``uint32``; ``uint64`` where the number may not fit 32 bits.
-        scope: ``per_core`` or ``common``.
-        source: ``schedule``; for ``kt_tiles`` ``none`` where nothing is reduced, else ``unresolved``.
-        value: What is known of a common argument; absent where nothing is.
+        name: Of its own among the arguments of the kernel.
+        dtype: ``uint32``, or ``uint64`` where the number may not fit 32 bits; of a scalar its own.
+        scope: ``per_core`` or ``common`` to all cores.
+        source: What it follows from: ``schedule``, ``kernel``, ``parameter`` (a scalar) or ``buffer`` (an
+            address). For ``kt_tiles`` also ``none`` where nothing is reduced, and ``unresolved``.
+        bound: ``compile_time`` where the number is known and can be baked into the program; ``launch``
+            where the host sets it at every launch.
+        value: Of a common argument: a number, or a text over shape variables; absent where nothing is known.
+        reason: Why ``kt_tiles`` is unresolved.
+        param_index: Of a scalar or an address: the position of the parameter among all parameters.
     """
 
     name: str
     dtype: str
     scope: str
     source: str
-    value: int
+    bound: str
+    value: int | str
+    reason: str
+    param_index: int
 
 
 class ScheduleAttrs(TypedDict):

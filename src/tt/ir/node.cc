@@ -39,10 +39,13 @@ constexpr FieldName kFieldNames[] = {
     {"extent", FieldId::kExtent},
     {"extents", FieldId::kExtents},
     {"indices", FieldId::kIndices},
+    {"init", FieldId::kInit},
     {"iter_type", FieldId::kIterType},
+    {"iter_values", FieldId::kIterValues},
     {"iter_vars", FieldId::kIterVars},
     {"layout", FieldId::kLayout},
     {"line", FieldId::kLine},
+    {"loop_var", FieldId::kLoopVar},
     {"match_buffers", FieldId::kMatchBuffers},
     {"min", FieldId::kMin},
     {"name", FieldId::kName},
@@ -60,6 +63,7 @@ constexpr FieldName kFieldNames[] = {
     {"source_name", FieldId::kSourceName},
     {"span", FieldId::kSpan},
     {"spans", FieldId::kSpans},
+    {"step", FieldId::kStep},
     {"storage_scope", FieldId::kStorageScope},
     {"stride", FieldId::kStride},
     {"strides", FieldId::kStrides},
@@ -270,7 +274,13 @@ std::string DtypeOf(const Value& dtype_or_type) {
   return inner.is_none() ? "handle" : DtypeOf(inner);
 }
 
-Walker::Walker(const Value& root) { Push(root); }
+// Enough for most bodies, so that a walk allocates once.
+constexpr size_t kUsualDepth = 16;
+
+Walker::Walker(const Value& root) {
+  stack_.reserve(kUsualDepth);
+  Push(root);
+}
 
 bool Walker::Next(Value* node) {
   if (stack_.empty()) return false;

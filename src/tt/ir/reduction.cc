@@ -7,45 +7,12 @@
 #include <unordered_set>
 #include <utility>
 
+#include "ir/flow.h"
 #include "ir/memory.h"
 #include "ir/node.h"
 
 namespace tt::ir {
 namespace {
-
-/*! Values flow between memories and names; a cycle is a value that may come back to its own. */
-class Flow {
- public:
-  void Add(Memory source, Memory target) { edges_.emplace_back(source, target); }
-
-  bool IsCyclic() {
-    std::ranges::sort(edges_);
-    edges_.erase(std::ranges::unique(edges_).begin(), edges_.end());
-    std::unordered_map<Memory, size_t> waiting_for;
-    for (const auto& [source, target] : edges_) ++waiting_for[target];
-    // Whatever depends on nothing is resolved, and then what depends on that alone; in a cycle
-    // nothing ever is.
-    Memories resolved;
-    for (const auto& [source, target] : edges_) {
-      if (!waiting_for.contains(source)) resolved.push_back(source);
-    }
-    resolved.erase(std::ranges::unique(resolved).begin(), resolved.end());
-    while (!resolved.empty()) {
-      const Memory source = resolved.back();
-      resolved.pop_back();
-      for (const auto& edge : std::ranges::equal_range(edges_, source, {}, &Edge::first)) {
-        if (--waiting_for[edge.second] > 0) continue;
-        waiting_for.erase(edge.second);
-        resolved.push_back(edge.second);
-      }
-    }
-    return !waiting_for.empty();
-  }
-
- private:
-  using Edge = std::pair<Memory, Memory>;
-  std::vector<Edge> edges_;  // from source to target
-};
 
 class ReductionFinder {
  public:
@@ -239,8 +206,8 @@ class ReductionFinder {
 
 }  // namespace
 
-bool MayReduce(const Value& func, const std::vector<Parameter>& parameters) {
-  return ReductionFinder(parameters).Find(Get(func, FieldId::kBody));
+bool MayReduce(const Value& body, const std::vector<Parameter>& parameters) {
+  return ReductionFinder(parameters).Find(body);
 }
 
 }  // namespace tt::ir

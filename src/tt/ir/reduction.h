@@ -12,6 +12,6 @@ namespace tt::ir {
  * False only where no value is provably ever accumulated: no reduction is called, no pointer leaves
  * the kernel, and no stored value can depend on what the same memory held before.
  */
-bool MayReduce(const Value& func, const std::vector<Parameter>& parameters);
+bool MayReduce(const Value& body, const std::vector<Parameter>& parameters);
 
 }  // namespace tt::ir

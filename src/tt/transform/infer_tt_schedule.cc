@@ -13,26 +13,20 @@
 
 #include <tuple>
 
-#include "core/checked.h"
 #include "ir/launch.h"
+#include "ir/node.h"
 #include "ir/parameters.h"
-#include "ir/reduction.h"
 #include "plan/schedule.h"
 #include "transform/attributes.h"
 #include "transform/cache.h"
 #include "transform/pass.h"
+#include "transform/runtime_args.h"
 
 namespace tt::transform {
 namespace {
 
 using ir::Interned;
 using ir::Value;
-
-/*! Runtime arguments are 32-bit words; a number that does not fit one takes two. */
-const Value& WordFor(int64_t largest) {
-  static constinit const Interned uint32{"uint32"}, uint64{"uint64"};
-  return largest < int64_t{1} << 32 ? uint32 : uint64;
-}
 
 namespace key {
 constinit const Interned kGridX{"tt_grid_x"}, kGridY{"tt_grid_y"}, kGridZ{"tt_grid_z"};
@@ -75,53 +69,6 @@ ir::Entries CachedSplitEntries(int64_t num_tiles, const plan::CoreSet& cores,
                     [&] { return SplitEntries(num_tiles, cores, order); });
 }
 
-/*! An entry of the schema; a value of none is left out. */
-Value Argument(const Value& name, const Value& dtype, const Value& scope, const Value& source,
-               const Value& value) {
-  static constinit const Interned name_key{"name"}, dtype_key{"dtype"}, scope_key{"scope"};
-  static constinit const Interned source_key{"source"}, value_key{"value"};
-  ir::Entries entries = {
-      {name_key, name}, {dtype_key, dtype}, {scope_key, scope}, {source_key, source}};
-  if (!value.is_none()) entries.emplace_back(value_key, value);
-  return ir::MakeMap(entries);
-}
-
-/*! The arguments that are the same for every kernel of this kind. */
-struct FixedArguments {
-  Value start_id, count, kt_tiles;
-};
-
-FixedArguments MakeFixedArguments(const Value& start_word, const Value& count_word,
-                                  bool may_reduce) {
-  const Value per_core("per_core"), schedule("schedule");
-  // A reduction has as many K tiles as its tensors say; which they are has not been found.
-  const Value source(may_reduce ? "unresolved" : "none");
-  const Value value = may_reduce ? Value() : Value(int64_t{1});
-  return {Argument("start_id", start_word, per_core, schedule, Value()),
-          Argument("count", count_word, per_core, schedule, Value()),
-          Argument("kt_tiles", WordFor(1), "common", source, value)};
-}
-
-/*! An extent of the grid; remembered, as modules repeat them. */
-Value ExtentArgument(const char* name, int64_t extent) {
-  static auto* cache = new Cache<std::pair<std::string, int64_t>, Value>;
-  return cache->Get({name, extent},
-                    [&] { return Argument(name, WordFor(extent), "common", "schedule", extent); });
-}
-
-Value RuntimeArgsSchema(const plan::Grid& grid, int64_t num_tiles, int64_t num_cores,
-                        bool may_reduce) {
-  static auto* cache = new Cache<std::tuple<std::string, std::string, bool>, FixedArguments>;
-  const Value& start_word = WordFor(num_tiles - 1);
-  const Value& count_word = WordFor(CeilDiv(num_tiles, num_cores));
-  const FixedArguments fixed =
-      cache->Get({*start_word.AsString(), *count_word.AsString(), may_reduce},
-                 [&] { return MakeFixedArguments(start_word, count_word, may_reduce); });
-  return ir::MakeArray(std::vector<Value>{fixed.start_id, fixed.count,
-                                          ExtentArgument("grid_x", grid.x),
-                                          ExtentArgument("grid_y", grid.y), fixed.kt_tiles});
-}
-
 Value Infer(const Value& func) {
   const std::optional<plan::Grid> grid = ir::FindGrid(func);
   if (!grid) return WithoutAttributes(func, ScheduleKeys());
@@ -129,7 +76,6 @@ Value Infer(const Value& func) {
   inputs.CheckPolicy();
   inputs.CheckScheduleOrder();
   const int64_t num_tiles = plan::NumTiles(*grid);
-  const bool may_reduce = ir::MayReduce(func, ir::Parameters(func));
   const CoreCoord workers = inputs.Device().worker_grid;
 
   const plan::CoreSet cores = inputs.Cores();
@@ -139,7 +85,9 @@ Value Infer(const Value& func) {
   entries.emplace_back(key::kGridZ, grid->z);
   entries.emplace_back(key::kCoreGrid, ir::MakeArray({workers.x, workers.y}));
   entries.emplace_back(key::kRuntimeArgsSchema,
-                       RuntimeArgsSchema(*grid, num_tiles, cores.size(), may_reduce));
+                       RuntimeArgsSchema({grid->x, grid->y, grid->z, num_tiles, cores.size()},
+                                         ir::Get(func, ir::FieldId::kBody), ir::Parameters(func),
+                                         inputs.Tile().width));
   return WithAttributes(func, entries);
 }
 

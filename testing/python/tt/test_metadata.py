@@ -28,7 +28,7 @@ def types_in(value):
 
 
 def test_schedule_attrs():
-    assert schedule_attrs(KERNEL) == oracle.schedule_attrs((3, 2, 1))
+    assert schedule_attrs(KERNEL) == oracle.schedule_attrs((3, 2, 1), params=[("A", None), ("C", None)])
     assert set(schedule_attrs(KERNEL)) == set(ScheduleAttrs.__annotations__)
 
 

@@ -35,6 +35,10 @@ def grid_of(fact):
     return [launch["grid"].get(f"blockIdx.{axis}", 1) for axis in "xyz"]
 
 
+def params_of(fact):
+    return [(param["name"], None if param["kind"] == "buffer" else param["dtype"]) for param in fact["params"]]
+
+
 def schedule_refusal(fact):
     if fact["n_launches"] > 1:
         return errors.MultipleLaunchesError
@@ -67,10 +71,19 @@ def test_schedule(fact, pytestconfig):
             apply_tt_defaults(func)
         return
     found = results(infer_default_tt_schedule(apply_tt_defaults(func)))
-    source = found["tt_runtime_args_schema"][4]["source"]
-    assert found == oracle.schedule_attrs(grid_of(fact), kt_source=source)
-    if any("gemm" in op or "reduce" in op for op in fact["ops"]):
-        assert source == "unresolved"
+    schema = found.pop("tt_runtime_args_schema")
+    expected = oracle.schedule_attrs(grid_of(fact), params=params_of(fact))
+    expected_schema = expected.pop("tt_runtime_args_schema")
+    assert found == expected
+    kt_tiles = schema.pop(4)
+    del expected_schema[4]
+    assert [argument for argument in schema if argument["source"] != "kernel"] == expected_schema
+    gemms = sum(count for op, count in fact["ops"].items() if "gemm" in op)
+    assert kt_tiles["source"] in ("kernel", "unresolved") if gemms else ("none", "unresolved")
+    if any("reduce" in op for op in fact["ops"]):
+        assert kt_tiles["source"] != "none"
+    if gemms == 1:
+        assert kt_tiles["source"] == "kernel"
 
 
 def test_shard(fact, pytestconfig):

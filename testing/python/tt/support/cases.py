@@ -27,6 +27,7 @@ class KernelFacts:
     grid: tuple[int, int, int]
     params: tuple[Param, ...]
     scalars: tuple[tuple[str, str], ...] = ()
+    contraction: int | None = None  # how many elements its only product of matrices sums over
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ FACTS = (
             Param("B", "bfloat16", (128, 384), "read"),
             Param("C", "bfloat16", (256, 384), "write"),
         ),
+        contraction=128,
     ),
     KernelFacts(
         "gemm_thread_binding",
@@ -55,6 +57,7 @@ FACTS = (
             Param("B", "bfloat16", (128, 384), "read"),
             Param("C", "bfloat16", (256, 384), "write"),
         ),
+        contraction=128,
     ),
     KernelFacts(
         "renamed_gemm",
@@ -64,6 +67,7 @@ FACTS = (
             Param("C", "bfloat16", (128, 384), "read"),
             Param("A", "bfloat16", (256, 384), "write"),
         ),
+        contraction=128,
     ),
     KernelFacts(
         "gemm_bias_relu",
@@ -74,6 +78,7 @@ FACTS = (
             Param("bias", "float16", (384,), "read"),
             Param("C", "float16", (256, 384), "write"),
         ),
+        contraction=128,
     ),
     KernelFacts(
         "batched_gemm",
@@ -83,6 +88,7 @@ FACTS = (
             Param("B", "bfloat16", (3, 64, 256), "read"),
             Param("C", "bfloat16", (3, 128, 256), "write"),
         ),
+        contraction=64,
     ),
     KernelFacts(
         "dequant_gemm",
@@ -92,6 +98,7 @@ FACTS = (
             Param("B", "uint8", (256, 64), "read"),
             Param("C", "int32", (128, 256), "write"),
         ),
+        contraction=128,
     ),
     KernelFacts(
         "flash_attention",
@@ -121,6 +128,7 @@ FACTS = (
             Param("Weight", "float16", (3, 3, 32, 64), "read"),
             Param("Output", "float16", (2, 16, 16, 64), "write"),
         ),
+        contraction=288,
     ),
     KernelFacts(
         "row_softmax",
@@ -208,6 +216,7 @@ FACTS = (
             Param("B", "bfloat16", (128, 384), "read"),
             Param("C", "bfloat16", (256, 384), "write"),
         ),
+        contraction=128,
     ),
 )
 

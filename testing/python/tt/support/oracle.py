@@ -184,13 +184,15 @@ def tensor_layout(
     }
 
 
-def schedule_attrs(grid, cores=((0, 0, 7, 7),), order="row_major", kt_source="none") -> dict:
+NO_PRODUCT = {"source": "none", "value": 1}
+
+
+def schedule_attrs(grid, cores=((0, 0, 7, 7),), order="row_major", **schema) -> dict:
     """What InferDefaultTTSchedule writes on a kernel."""
     x, y, z = grid
     num_tiles = len(list(product(range(z), range(y), range(x))))
     num_cores = len(cores_of(cores, order))
     active, active_ranges, *_ = split_work(cores, num_tiles, order)
-    kt_value = {"value": 1} if kt_source == "none" else {}
     return {
         "tt_grid_x": x,
         "tt_grid_y": y,
@@ -201,14 +203,41 @@ def schedule_attrs(grid, cores=((0, 0, 7, 7),), order="row_major", kt_source="no
         "tt_num_active_cores": active,
         "tt_tiles_per_core": tiles_per_core(num_tiles, num_cores),
         "tt_core_ranges": active_ranges,
-        "tt_runtime_args_schema": [
-            {"name": "start_id", "dtype": "uint32", "scope": "per_core", "source": "schedule"},
-            {"name": "count", "dtype": "uint32", "scope": "per_core", "source": "schedule"},
-            {"name": "grid_x", "dtype": "uint32", "scope": "common", "source": "schedule", "value": x},
-            {"name": "grid_y", "dtype": "uint32", "scope": "common", "source": "schedule", "value": y},
-            {"name": "kt_tiles", "dtype": "uint32", "scope": "common", "source": kt_source, **kt_value},
-        ],
+        "tt_runtime_args_schema": runtime_args_schema(grid, **schema),
     }
+
+
+def runtime_args_schema(grid, kt=NO_PRODUCT, products=(), params=()) -> list[dict]:
+    """The arguments of a kernel; `params` are its parameters: `(name, dtype)` is a scalar, `(name, None)` a tensor.
+
+    `kt` is what is known of kt_tiles, `products` the tiles of each product where they are several.
+    """
+    x, y, z = grid
+    per_core = {"dtype": "uint32", "scope": "per_core", "source": "schedule", "bound": "launch"}
+
+    def common(name, source, **known):
+        bound = "compile_time" if "value" in known else "launch"
+        return {"name": name, "dtype": "uint32", "scope": "common", "source": source, "bound": bound, **known}
+
+    return [
+        {"name": "start_id", **per_core},
+        {"name": "count", **per_core},
+        common("grid_x", "schedule", value=x),
+        common("grid_y", "schedule", value=y),
+        common("kt_tiles", **kt),
+        *([common("grid_z", "schedule", value=z)] if z > 1 else []),
+        *(common(f"kt_tiles_{i}", "kernel", value=tiles) for i, tiles in enumerate(products, 1)),
+        *(
+            {**common(name, "parameter", param_index=index), "dtype": dtype}
+            for index, (name, dtype) in enumerate(params)
+            if dtype
+        ),
+        *(
+            common(f"{name}_addr", "buffer", param_index=index)
+            for index, (name, dtype) in enumerate(params)
+            if not dtype
+        ),
+    ]
 
 
 def buffer_attrs(name, index, dtype, shape, access, tile=(32, 32), **options) -> dict:
