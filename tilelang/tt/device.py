@@ -109,10 +109,12 @@ class Device:
             DeviceError: The file is no TOML, or states no device; the message gives line and column, or the key.
             OSError: The file cannot be read.
         """
+        text = ""
         try:
-            stated = tomllib.loads(Path(path).read_bytes().decode())
+            text = Path(path).read_bytes().decode()
+            stated = tomllib.loads(text)
         except (ValueError, RecursionError) as error:
-            raise refusal("TT315", _syntax_error(path, error)) from error
+            raise refusal("TT315", f"{path}{_syntax_error(text, error)}; expected TOML") from error
         try:
             base = stated.pop("base", None)
             return cls(**_native.complete_device(stated)) if base is None else cls.from_name(base).replace(**stated)
@@ -236,9 +238,11 @@ def as_attribute(device: Any) -> Any:
     return device.name if device in _table() else device.to_dict()
 
 
-def _syntax_error(path: "str | PathLike[str]", error: Exception) -> str:
-    text = "values are nested too deeply" if isinstance(error, RecursionError) else str(error)
-    place = re.search(r" \(at line (\d+), column (\d+)\)$", text)
-    if place is None:
-        return f"{path}: {text}; expected TOML"
-    return f"{path}:{place[1]}:{place[2]}: {text[: place.start()]}; expected TOML"
+def _syntax_error(text: str, error: Exception) -> str:
+    """``":line:column: what is wrong"``, of a reader that gives places in words."""
+    found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error), re.DOTALL)
+    if found is None:
+        return ": values are nested too deeply" if isinstance(error, RecursionError) else f": {error}"
+    end = (text.count("\n") + 1, len(text) - text.rfind("\n"))
+    line, column = (found[2], found[3]) if found[2] else end
+    return f":{line}:{column}: {found[1]}"

@@ -39,8 +39,13 @@ bool Register() {
     });
     ir::RegisterGlobal("tilelang.tt.read_size", [](Arguments arguments) {
       CheckCount(arguments, 2);
-      const ir::ShapeVariables variables(ir::Parameters(Value::FromArgument(arguments[0])));
+      const auto parameters = ir::Parameters(Value::FromArgument(arguments[0]));
+      const ir::ShapeVariables variables(parameters);
       return Value(ir::ReadInt(Value::FromArgument(arguments[1]), variables).ToString());
+    });
+    ir::RegisterGlobal("tilelang.tt.shape_variables", [](Arguments arguments) {
+      const auto parameters = ir::Parameters(OnlyArgument(arguments));
+      return ir::MakeArray(ir::ShapeVariables(parameters).All());
     });
     return true;
   } catch (...) {

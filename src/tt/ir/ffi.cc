@@ -195,6 +195,25 @@ Value MakeMap(const Entries& entries) {
   return make(arguments);
 }
 
+Entries MapItems(const Value& map) {
+  static constinit const GlobalFunction size{"ffi.MapSize"};
+  static constinit const GlobalFunction iterate{"ffi.MapForwardIterFunctor"};
+  Entries items;
+  int64_t left = *size({map.raw()}).AsInt();
+  if (left == 0) return items;
+  // The host's iterator: a function of 0 for the key, 1 for the value, 2 to step on.
+  const Value iterator = iterate({map.raw()});
+  const auto ask = [&](int64_t what) {
+    const TVMFFIAny argument = Value(what).raw();
+    return CallFunction(iterator, {&argument, 1});
+  };
+  for (; left > 0; --left) {
+    items.emplace_back(ask(0), ask(1));
+    ask(2);
+  }
+  return items;
+}
+
 Value MapGet(const Value& map, const Value& key) {
   static constinit const GlobalFunction get{"ffi.MapGetItemOrMissing"};
   static constinit const GlobalFunction get_missing{"ffi.GetInvalidObject"};

@@ -156,6 +156,9 @@ inline Value MakeArray(std::initializer_list<int64_t> elements) {
 using Entries = std::vector<std::pair<Value, Value>>;
 Value MakeMap(const Entries& entries);
 
+/*! What is in a map, in no order that means anything. */
+Entries MapItems(const Value& map);
+
 /*! The value of a string key, none where the map has it not. */
 Value MapGet(const Value& map, const Value& key);
 

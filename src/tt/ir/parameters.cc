@@ -1,6 +1,7 @@
 #include "ir/parameters.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.h"
 #include "core/join.h"
@@ -11,29 +12,6 @@ namespace {
 
 // The linear id of a core, in the formulas of a schedule.
 constexpr std::string_view kCoreId = "core_id";
-
-bool IsEmptyMap(const Value& map) {
-  static constinit const GlobalFunction size{"ffi.MapSize"};
-  return map.is_none() || *size({map.raw()}).AsInt() == 0;
-}
-
-/*! Whether a TileLayout of TIRx counts elements in memory, the last axis fastest. */
-bool IsRowMajor(const Value& layout) {
-  if (TypeOf(layout).key != "tirx.TileLayout") return false;
-  const Value replica = Get(layout, FieldId::kReplica);
-  if (!Elements(replica).empty() || !IsEmptyMap(Get(layout, FieldId::kOffset))) return false;
-  const Value axes = Get(layout, FieldId::kShard);
-  int64_t expected = 1;
-  for (size_t i = Elements(axes).size(); i-- > 0;) {
-    const Value axis = Value::CopyOf(Elements(axes)[i]);
-    const auto extent = ConstantOf(Get(axis, FieldId::kExtent));
-    const bool in_memory = GetString(Get(axis, FieldId::kAxis), FieldId::kName) == "m";
-    if (!extent || !in_memory) return false;
-    if (*extent != 1 && ConstantOf(Get(axis, FieldId::kStride)) != expected) return false;
-    if (__builtin_mul_overflow(expected, *extent, &expected)) return false;
-  }
-  return true;
-}
 
 /*! The type of a variable, under whichever name the host has it. */
 Value TypeOfVar(const Value& var) {
@@ -81,13 +59,12 @@ std::string NameOf(const Parameter& parameter) {
 
 Buffer ReadBuffer(const Parameter& parameter) {
   const Value& description = parameter.description;
-  const Value layout = TryGet(description, FieldId::kLayout);
-  const Value separators = TryGet(description, FieldId::kAxisSeparators);
   return {DtypeOf(Get(description, FieldId::kDtype)),
           Get(description, FieldId::kShape),
           Get(description, FieldId::kStrides),
           Get(description, FieldId::kElemOffset),
-          Elements(separators).empty() && (layout.is_none() || IsRowMajor(layout)),
+          TryGet(description, FieldId::kAxisSeparators),
+          TryGet(description, FieldId::kLayout),
           ScopeOf(parameter.memory)};
 }
 
@@ -103,8 +80,13 @@ bool IsInteger(const Value& expr) {
   return dtype.starts_with("int") && dtype.find('x') == std::string_view::npos;
 }
 
-ShapeVariables::ShapeVariables(const std::vector<Parameter>& parameters) {
-  for (const Parameter& parameter : parameters) {
+const std::vector<ShapeVariables::Variable>& ShapeVariables::Variables() const {
+  if (!std::exchange(collected_, true)) Collect();
+  return variables_;
+}
+
+void ShapeVariables::Collect() const {
+  for (const Parameter& parameter : parameters_) {
     if (!parameter.description.is_none()) {
       const Buffer buffer = ReadBuffer(parameter);
       for (const TVMFFIAny& dimension : Elements(buffer.shape))
@@ -117,7 +99,7 @@ ShapeVariables::ShapeVariables(const std::vector<Parameter>& parameters) {
   }
 }
 
-void ShapeVariables::AddAll(const Value& expr, bool non_negative) {
+void ShapeVariables::AddAll(const Value& expr, bool non_negative) const {
   Walker walker(expr);
   for (Value node; walker.Next(&node);) {
     if (KindOf(node) == NodeKind::kVar) Add(node, non_negative && node.object() == expr.object());
@@ -125,7 +107,7 @@ void ShapeVariables::AddAll(const Value& expr, bool non_negative) {
   }
 }
 
-void ShapeVariables::Add(const Value& var, bool non_negative) {
+void ShapeVariables::Add(const Value& var, bool non_negative) const {
   const auto is_same = [&](const Variable& known) { return known.var.object() == var.object(); };
   const auto found = std::ranges::find_if(variables_, is_same);
   if (found != variables_.end()) {
@@ -139,9 +121,10 @@ void ShapeVariables::Add(const Value& var, bool non_negative) {
 std::optional<Size> ShapeVariables::Find(const Value& var) const {
   if (const auto known = defined_.find(var.object()); known != defined_.end()) return known->second;
   const auto is_same = [&](const Variable& known) { return known.var.object() == var.object(); };
-  const auto found = std::ranges::find_if(variables_, is_same);
-  if (found == variables_.end()) return std::nullopt;
-  if (std::ranges::count(variables_, found->name, &Variable::name) > 1) {
+  const std::vector<Variable>& variables = Variables();
+  const auto found = std::ranges::find_if(variables, is_same);
+  if (found == variables.end()) return std::nullopt;
+  if (std::ranges::count(variables, found->name, &Variable::name) > 1) {
     throw Error(ErrorCode::kSizeNameTwice, "two shape variables are named `" + found->name +
                                                "`; expected a name of its own for each");
   }
@@ -155,9 +138,15 @@ std::optional<Size> ShapeVariables::Find(const Value& var) const {
   return Size{Int::Variable(found->name), at_least};
 }
 
+std::vector<Value> ShapeVariables::All() const {
+  std::vector<Value> out;
+  for (const Variable& variable : Variables()) out.push_back(variable.var);
+  return out;
+}
+
 std::string ShapeVariables::Names() const {
   std::vector<std::string> names;
-  for (const Variable& variable : variables_) names.push_back(variable.name);
+  for (const Variable& variable : Variables()) names.push_back(variable.name);
   return Join(names);
 }
 

@@ -30,7 +30,8 @@ struct Buffer {
   Value shape;        // arrays of expressions
   Value strides;      // empty: row-major and compact
   Value elem_offset;  // an expression
-  bool row_major;     // no axis separators, and no layout of TIRx that says otherwise
+  Value axis_separators;
+  Value layout;       // TIRx's own; none where the strides say all
   std::string scope;  // "global" in DRAM
 };
 
@@ -48,7 +49,9 @@ struct Size {
  */
 class ShapeVariables {
  public:
-  explicit ShapeVariables(const std::vector<Parameter>& parameters);
+  /*! \param parameters Must outlive this; they are looked at when the first variable is met. */
+  explicit ShapeVariables(const std::vector<Parameter>& parameters) : parameters_(parameters) {}
+  explicit ShapeVariables(std::vector<Parameter>&& parameters) = delete;
 
   /*!
    * What a variable stands for; none for one that sizes may not depend on.
@@ -57,6 +60,8 @@ class ShapeVariables {
   std::optional<Size> Find(const Value& var) const;
   /*! From here on, a variable that the body defines stands for this. */
   void Define(const Value& var, Size size) { defined_[var.object()] = std::move(size); }
+  /*! The variables of the parameters, in their order. */
+  std::vector<Value> All() const;
   /*! Their names in parameter order, with commas between; for messages. */
   std::string Names() const;
 
@@ -67,11 +72,16 @@ class ShapeVariables {
     bool non_negative;
   };
 
+  /*! The variables of the parameters; most kernels have none, and nobody asks. */
+  const std::vector<Variable>& Variables() const;
+  void Collect() const;
   /*! The variables of an expression; it is not negative itself where that is said. */
-  void AddAll(const Value& expr, bool non_negative);
-  void Add(const Value& var, bool non_negative);
+  void AddAll(const Value& expr, bool non_negative) const;
+  void Add(const Value& var, bool non_negative) const;
 
-  std::vector<Variable> variables_;
+  const std::vector<Parameter>& parameters_;
+  mutable bool collected_ = false;
+  mutable std::vector<Variable> variables_;
   std::unordered_map<const TVMFFIObject*, Size> defined_;
 };
 

@@ -180,6 +180,11 @@ class SizeReader {
   int depth_ = 0;
 };
 
+bool IsEmptyMap(const Value& map) {
+  static constinit const GlobalFunction size{"ffi.MapSize"};
+  return map.is_none() || *size({map.raw()}).AsInt() == 0;
+}
+
 }  // namespace
 
 Size ReadSize(const Value& expr, const ShapeVariables& variables) {
@@ -188,6 +193,25 @@ Size ReadSize(const Value& expr, const ShapeVariables& variables) {
 
 Int ReadInt(const Value& expr, const ShapeVariables& variables) {
   return ReadSize(expr, variables).value;
+}
+
+bool IsRowMajor(const Buffer& buffer, const ShapeVariables& variables) {
+  if (!Elements(buffer.axis_separators).empty()) return false;
+  const Value& layout = buffer.layout;
+  if (layout.is_none()) return true;
+  if (TypeOf(layout).key != "tirx.TileLayout") return false;
+  const Value replica = Get(layout, FieldId::kReplica);
+  if (!Elements(replica).empty() || !IsEmptyMap(Get(layout, FieldId::kOffset))) return false;
+  const Value axes = Get(layout, FieldId::kShard);
+  Int expected = 1;
+  for (size_t i = Elements(axes).size(); i-- > 0;) {
+    const Value axis = Value::CopyOf(Elements(axes)[i]);
+    if (GetString(Get(axis, FieldId::kAxis), FieldId::kName) != "m") return false;
+    const Int extent = ReadInt(Get(axis, FieldId::kExtent), variables);
+    if (extent != 1 && ReadInt(Get(axis, FieldId::kStride), variables) != expected) return false;
+    expected = expected * extent;
+  }
+  return true;
 }
 
 }  // namespace tt::ir

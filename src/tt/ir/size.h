@@ -23,4 +23,7 @@ Int ReadInt(const Value& expr, const ShapeVariables& variables);
 /*! ReadInt, and the least that the integer can be where that is known. */
 Size ReadSize(const Value& expr, const ShapeVariables& variables);
 
+/*! Whether a buffer counts its elements in memory, the last axis fastest and without gaps. */
+bool IsRowMajor(const Buffer& buffer, const ShapeVariables& variables);
+
 }  // namespace tt::ir

@@ -6,7 +6,8 @@
 //                                                     bx = T.launch_thread("blockIdx.x", 8)
 //
 // An explicit argument wins over an attribute of the function, and that over the default, key by
-// key. Results of earlier inference are dropped where an input changes.
+// key. Cores that are the whole grid of the device so far become the whole grid of a new device.
+// Results of earlier inference are dropped where an input changes.
 //
 // Requires: nothing.
 // Ensures:  every input key is present and valid on every kernel; other functions are untouched.
@@ -38,6 +39,16 @@ Value Chosen(const Value& attrs, const Value& overrides, const ir::Interned& key
   return value.is_none() ? ir::MapGet(attrs, key) : value;
 }
 
+/*! Whether the function's cores are all that its device has: then they follow a new device. */
+bool UsesWholeDevice(const Value& attrs) {
+  const Inputs before(attrs);
+  try {
+    return before.Cores().ranges() == std::vector<CoreRange>{before.Device().AllWorkers()};
+  } catch (const Error&) {
+    return false;  // nothing there yet, or nothing valid: an argument may still mend it
+  }
+}
+
 ir::Entries Complete(const Value& attrs, const Value& overrides) {
   ir::Entries inputs;
   const auto add = [&](const ir::Interned& key, const Value& otherwise) {
@@ -46,8 +57,12 @@ ir::Entries Complete(const Value& attrs, const Value& overrides) {
     if (!value.is_none()) inputs.emplace_back(key, value);
   };
   add(input::kDevice, device::kDefaultDevice);
-  const device::Device& device = Inputs(ir::MakeMap(inputs)).Device();
-  add(input::kCores, WholeWorkerGrid(device));
+  const Value all_cores = WholeWorkerGrid(Inputs(ir::MakeMap(inputs)).Device());
+  if (ir::MapGet(overrides, input::kCores).is_none() && UsesWholeDevice(attrs)) {
+    inputs.emplace_back(input::kCores, all_cores);
+  } else {
+    add(input::kCores, all_cores);
+  }
   add(input::kCoreOrder, "row_major");
   add(input::kSchedulePolicy, "contiguous");
   add(input::kScheduleOrder, "row_major");

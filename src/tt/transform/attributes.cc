@@ -7,6 +7,7 @@
 #include "device/data_format.h"
 #include "ir/node.h"
 #include "plan/schedule.h"
+#include "transform/cache.h"
 
 namespace tt::transform {
 
@@ -39,6 +40,37 @@ CoreRange ReadRange(const Value& rectangle) {
     ThrowMistyped(input::kCores, "a list of rectangles [[x0, y0, x1, y1], ...] of integers");
   }
   return {corners[0], corners[1], corners[2], corners[3]};
+}
+
+device::FieldValue ReadField(const Value& value) {
+  if (const auto number = ir::ConstantOf(value)) return *number;
+  if (const auto text = value.AsString()) return *text;
+  if (value.type_index() != kTVMFFIArray) return device::Mistyped{"no integer, text or list"};
+  std::vector<int64_t> numbers;
+  for (const TVMFFIAny& element : ir::Elements(value)) {
+    const auto number = ir::ConstantOf(Value::CopyOf(element));
+    if (!number) return device::Mistyped{"a list of more than integers"};
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+device::Device ReadDevice(const Value& map) {
+  device::Fields fields;
+  for (const auto& [key, value] : ir::MapItems(map)) {
+    const auto name = key.AsString();
+    if (!name) throw Error(ErrorCode::kDeviceFieldName, "the name of a device field is no text");
+    fields.emplace(*name, ReadField(value));
+  }
+  return device::DeviceFrom(fields);
+}
+
+/*! ReadDevice, remembered: the functions of a module share the map, and each pass reads it. */
+device::Device DerivedDevice(const Value& map) {
+  // The map is kept with what was read, so that its address stays its own.
+  using Read = std::pair<Value, device::Device>;
+  static auto* cache = new Cache<const TVMFFIObject*, Read>;
+  return cache->Get(map.object(), [&] { return Read(map, ReadDevice(map)); }).second;
 }
 
 /*! A function argument by r-value reference, which the callee takes over. */
@@ -92,10 +124,14 @@ int64_t Inputs::Int(const ir::Interned& key) const {
   return *number;
 }
 
-const device::Device& Inputs::Device() const {
-  const std::string name = String(input::kDevice);
+device::Device Inputs::Device() const {
+  const Value stated = Required(input::kDevice);
+  const auto name = stated.AsString();
+  if (!name && stated.type_index() != kTVMFFIMap) {
+    ThrowMistyped(input::kDevice, "the name of a device or the map of its fields");
+  }
   return Naming(input::kDevice.text(),
-                [&]() -> const device::Device& { return device::FindDevice(name); });
+                [&] { return name ? device::FindDevice(*name) : DerivedDevice(stated); });
 }
 
 plan::CoreSet Inputs::Cores() const {
@@ -103,7 +139,7 @@ plan::CoreSet Inputs::Cores() const {
   if (rectangles.type_index() != kTVMFFIArray) {
     ThrowMistyped(input::kCores, "a list of rectangles [[x0, y0, x1, y1], ...] of integers");
   }
-  const device::Device& device = Device();
+  const device::Device device = Device();
   std::vector<CoreRange> ranges;
   for (const TVMFFIAny& rectangle : ir::Elements(rectangles)) {
     ranges.push_back(ReadRange(Value::CopyOf(rectangle)));

@@ -33,7 +33,7 @@ class Inputs {
   explicit Inputs(ir::Value attrs) : attrs_(std::move(attrs)) {}
   static Inputs Of(const ir::Value& func);
 
-  const device::Device& Device() const;
+  device::Device Device() const;
   plan::CoreSet Cores() const;  // all of them on the device
   plan::CoreOrder CoreOrder() const;
   device::TileShape Tile() const;

@@ -8,7 +8,7 @@
 // Requires: the inputs of ApplyTTDefaults.
 // Ensures:  tt_buffers describes every buffer parameter, in parameter order; functions that are no
 //           kernels have none.
-// Rejects:  missing or unknown inputs; tensors of an unknown dtype, of symbolic or empty shape, or
+// Rejects:  missing or unknown inputs; tensors of an unknown dtype, of empty shape, or
 //           that are not compact, row-major and in DRAM; raw pointers, whose shape nobody knows;
 //           kernels that use memory of unknown origin.
 #include "transform/infer_tt_shard.h"
@@ -21,6 +21,7 @@
 #include "ir/diagnostic.h"
 #include "ir/launch.h"
 #include "ir/node.h"
+#include "ir/size.h"
 #include "plan/tensor_layout.h"
 #include "transform/attributes.h"
 #include "transform/cache.h"
@@ -50,7 +51,7 @@ constinit const Interned kPaddingPercent{"tt_padding_percent"};
 
 /*! What holds for all tensors of a function. */
 struct Context {
-  const device::Device& device;
+  device::Device device;
   plan::Memory memory;
   device::TileShape tile;
   std::string format;  // chosen for all tensors that can have it; empty where none is
@@ -70,27 +71,17 @@ std::string Describe(const Parameter& parameter) {
   return "parameter " + std::to_string(parameter.index) + " (`" + ir::NameOf(parameter) + "`)";
 }
 
-/*! An extent or a stride as a number that the plan understands; none where it is not one. */
-std::optional<Int> ReadInt(const Value& expr) {
-  const auto constant = ir::ConstantOf(expr);
-  return constant ? std::optional<Int>(*constant) : std::nullopt;
-}
-
-plan::Shape ReadShape(const Value& shape) {
+plan::Shape ReadShape(const Value& shape, const ir::ShapeVariables& variables) {
   plan::Shape out;
-  for (const TVMFFIAny& element : ir::Elements(shape)) {
-    const auto extent = ReadInt(Value::CopyOf(element));
-    if (!extent) {
-      throw Error(ErrorCode::kSymbolicShape, "dimension " + std::to_string(out.size()) +
-                                                 " is not a constant; expected an integer");
-    }
-    out.push_back(*extent);
+  for (const TVMFFIAny& extent : ir::Elements(shape)) {
+    out.push_back(ir::ReadInt(Value::CopyOf(extent), variables));
   }
   return out;
 }
 
 /*! Refuses whatever is not a compact row-major tensor in DRAM that starts at its first element. */
-void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape) {
+void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape,
+                  const ir::ShapeVariables& variables) {
   const auto offset = ir::ConstantOf(buffer.elem_offset);
   if (!buffer.elem_offset.is_none() && offset != 0) {
     throw Error(ErrorCode::kTensorOffset, "the tensor starts at an element offset of " +
@@ -101,7 +92,7 @@ void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape) {
     throw Error(ErrorCode::kTensorScope,
                 "the tensor lies in \"" + buffer.scope + "\" memory; expected \"global\"");
   }
-  if (!buffer.row_major) {
+  if (!ir::IsRowMajor(buffer, variables)) {
     throw Error(ErrorCode::kTensorOrder,
                 "the tensor has a layout or axis separators of its own; expected "
                 "a compact, row-major tensor");
@@ -114,13 +105,12 @@ void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape) {
   }
   Int compact = 1;
   for (size_t i = strides.size(); i-- > 0;) {
-    const auto stride = ReadInt(Value::CopyOf(strides[i]));
+    const Int stride = ir::ReadInt(Value::CopyOf(strides[i]), variables);
     // The stride of a dimension of one element is never used.
     if (stride != compact && shape[i] != 1) {
-      throw Error(ErrorCode::kStrides,
-                  "dimension " + std::to_string(i) + " has " +
-                      (stride ? "stride " + stride->ToString() : "a symbolic stride") +
-                      "; expected " + compact.ToString() + " (compact, row-major)");
+      throw Error(ErrorCode::kStrides, "dimension " + std::to_string(i) + " has stride " +
+                                           stride.ToString() + "; expected " + compact.ToString() +
+                                           " (compact, row-major)");
     }
     compact = compact * shape[i];
   }
@@ -132,12 +122,13 @@ plan::LayoutChoice ChoiceFor(const std::string& dtype, const Context& context) {
       .format = &device::FormatOf(dtype, format), .memory = context.memory, .tile = context.tile};
 }
 
-Tensor LayOut(const Parameter& parameter, const Context& context) {
+Tensor LayOut(const Parameter& parameter, const ir::ShapeVariables& variables,
+              const Context& context) {
   const ir::Buffer buffer = ir::ReadBuffer(parameter);
   const plan::LayoutChoice choice = ChoiceFor(buffer.dtype, context);
-  plan::Shape shape = ReadShape(buffer.shape);
+  plan::Shape shape = ReadShape(buffer.shape, variables);
   plan::TensorLayout layout = plan::LayOut(shape, choice, context.device);
-  CheckCompact(buffer, shape);
+  CheckCompact(buffer, shape, variables);
   return {parameter, ir::NameOf(parameter), buffer.dtype, std::move(shape),
           choice,    std::move(layout)};
 }
@@ -147,7 +138,7 @@ const char* HelpFor(ErrorKind kind) {
     case ErrorKind::kDtype:
       return "store the tensor in one of those dtypes and convert in the kernel";
     case ErrorKind::kOverflow: return "split the tensor: its size in bytes must fit 63 bits";
-    default: return "pass a compact tensor of static, positive extents";
+    default: return "pass a compact tensor of positive extents";
   }
 }
 
@@ -167,6 +158,7 @@ void CheckNotForeign(const Value& func, const std::vector<Value>& foreign) {
 /*! Lays out every tensor, or refuses the function with all that is wrong. */
 std::vector<Tensor> LayOutAll(const Value& func, const std::vector<Parameter>& parameters,
                               const Context& context) {
+  const ir::ShapeVariables variables(parameters);
   std::vector<Tensor> tensors;
   std::vector<ir::Diagnostic> diagnostics;
   for (const Parameter& parameter : parameters) {
@@ -181,7 +173,7 @@ std::vector<Tensor> LayOutAll(const Value& func, const std::vector<Parameter>& p
       continue;
     }
     try {
-      tensors.push_back(LayOut(parameter, context));
+      tensors.push_back(LayOut(parameter, variables, context));
     } catch (const Error& error) {
       diagnostics.push_back({error.code(), Describe(parameter) + ": " + error.what(),
                              HelpFor(error.kind()), parameter.var, Value()});

@@ -88,7 +88,7 @@ def test_compact_strides(shape, strides):
         ([8, 2], r"dimension 1 has stride 2; expected 1"),
         ([0, 1], r"dimension 0 has stride 0; expected 8"),
         ([-8, 1], r"dimension 0 has stride -8; expected 8"),
-        ([tirx.Var("s", "int32"), 1], r"dimension 0 has a symbolic stride; expected 8"),
+        ([tirx.Var("s", "int32"), 1], r"dimension 0 has stride s; expected 8"),
     ],
     ids=str,
 )
@@ -149,10 +149,7 @@ def test_symbolic_shape():
         bx = T.launch_thread("blockIdx.x", 4)
         C[bx] = A[bx, 0]
 
-    with pytest.raises(
-        errors.ShapeError, match=r"parameter 0 \(`A`\): dimension 1 is not a constant; expected an integer"
-    ):
-        infer(main)
+    assert described(main) == [("A", 0, "float32", [4, "m"]), ("C", 1, "float32", [32])]
 
 
 def test_raw_pointer():
