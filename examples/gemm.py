@@ -61,12 +61,17 @@ def gemm_in_tirx():
     return gemm
 
 
-def main():
-    host_is_tilelang = getattr(tilelang, "__file__", None) is not None
-    kernel = gemm_in_tilelang() if host_is_tilelang else gemm_in_tirx()
-    kernel = infer_default_tt_shard(infer_default_tt_schedule(apply_tt_defaults(kernel)))
+HOST_IS_TILELANG = getattr(tilelang, "__file__", None) is not None
 
-    language = "TileLang" if host_is_tilelang else "TIRx"
+
+def gemm():
+    return gemm_in_tilelang() if HOST_IS_TILELANG else gemm_in_tirx()
+
+
+def main():
+    kernel = infer_default_tt_shard(infer_default_tt_schedule(apply_tt_defaults(gemm())))
+
+    language = "TileLang" if HOST_IS_TILELANG else "TIRx"
     print(f"C = A @ B + bias in {language}: M = {M}, N = {N}, K = {K}, blocks of {BLOCK} x {BLOCK}\n")
     print(report(kernel))
 

@@ -7,7 +7,7 @@ device's, numbered along their rows.
 from itertools import groupby, zip_longest
 from math import prod
 
-from tilelang.tt import list_buffer_attrs, schedule_attrs
+from tilelang.tt import Device, list_buffer_attrs, schedule_attrs
 
 
 def report(kernel):
@@ -15,7 +15,7 @@ def report(kernel):
     tensors = list_buffer_attrs(kernel)
     maps = zip_longest(core_map(schedule), grid_map(schedule), fillvalue="")
     lines = [
-        *summary(schedule, kernel.attrs["tt_device"]),
+        *summary(schedule, Device.of(kernel).name),
         "",
         *(f"{cores:44}{cells}".rstrip() for cores, cells in maps),
         "",

@@ -10,7 +10,7 @@ import atheris
 import tvm
 from tvm.script import tirx as T
 
-from tilelang.tt import _native, errors, transform
+from tilelang.tt import Device, _native, errors, transform
 
 WORDS = (
     *("wormhole_n150", "contiguous", "strided", "block_cyclic", "rectangular", "row_major", "column_major"),
@@ -35,7 +35,7 @@ PLANNED = tvm.ir.transform.Sequential(
         transform.InferDefaultTTShard(),
     ]
 )
-KEYS = sorted(str(key) for key in PLANNED(tvm.IRModule({"main": kernel}))["main"].attrs)
+KEYS = sorted(str(key) for key, _ in PLANNED(tvm.IRModule({"main": kernel}))["main"].attrs.items())
 
 
 @atheris.instrument_func
@@ -57,10 +57,15 @@ def draw(data: atheris.FuzzedDataProvider, depth: int = 3) -> object:
     return {data.PickValueInList(list(WORDS)): draw(data, depth - 1) for _ in range(data.ConsumeIntInRange(0, 4))}
 
 
+DEVICE = Device.from_name("wormhole_n150").with_grid(5, 3).to_dict()
+
+
 @atheris.instrument_func
 def run_one(raw: bytes) -> None:
     data = atheris.FuzzedDataProvider(raw)
     attributes = {data.PickValueInList(KEYS): draw(data) for _ in range(data.ConsumeIntInRange(1, 4))}
+    if data.ConsumeBool():  # a device with one field that is any value
+        attributes["tt_device"] = {**DEVICE, data.PickValueInList(list(DEVICE)): draw(data, 1)}
     expression = data.ConsumeUnicodeNoSurrogates(60)
     with contextlib.suppress(errors.TTError):
         _native.simplify(expression, {"m": 7})

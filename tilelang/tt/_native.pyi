@@ -34,6 +34,12 @@ def find_device(name: str) -> dict[str, Any]:
 def complete_device(fields: dict[str, Any]) -> dict[str, Any]:
     """All fields of a valid device: None where nothing is known, the worker grid by rule where it is not given."""
 
+def tile_shapes() -> tuple[tuple[int, int], ...]:
+    """``(height, width)`` of every tile that the hardware has."""
+
+def data_formats(arch: str) -> tuple[str, ...]:
+    """Names of the formats that chips of an architecture store."""
+
 def max_dst_tiles(fields: dict[str, Any], fp32_accumulation: bool, full_sync: bool) -> int:
     """Tiles of 32x32 elements that DST holds for a kernel."""
 

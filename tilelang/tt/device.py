@@ -195,6 +195,16 @@ class Device:
         size, base = self.dram_bank_size, self.dram_base
         return None if size is None or base is None else size - base
 
+    @property
+    def tile_shapes(self) -> tuple[tuple[int, int], ...]:
+        """The tiles that tensors may be laid out in, ``(height, width)`` in elements; the same on every chip."""
+        return _native.tile_shapes()
+
+    @property
+    def data_formats(self) -> tuple[str, ...]:
+        """The formats that tensors may be stored in, as tt-metal names them."""
+        return _native.data_formats(self.arch)
+
     def max_dst_tiles(self, *, fp32_accumulation: bool = False, full_sync: bool = False) -> int:
         """Tiles of 32x32 elements that a kernel may hold in the DST register at once.
 

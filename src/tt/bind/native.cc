@@ -215,6 +215,22 @@ int64_t MaxDstTiles(const py::dict& fields, bool fp32_accumulation, bool full_sy
   return device::DeviceFrom(ToFields(fields)).MaxDstTiles(fp32_accumulation, full_sync);
 }
 
+py::tuple TileShapes() {
+  py::list out;
+  for (const device::TileShape& tile : device::TileShapes()) {
+    out.append(py::make_tuple(tile.height, tile.width));
+  }
+  return out;
+}
+
+py::tuple DataFormats(const std::string& arch) {
+  py::list out;
+  for (const device::DataFormat& format : device::DataFormats()) {
+    if (!format.only_arch || device::ToString(*format.only_arch) == arch) out.append(format.name);
+  }
+  return out;
+}
+
 std::string Simplify(const std::string& expression, const Sizes& sizes) {
   return Int::Parse(expression).Substitute(sizes).ToString();
 }
@@ -262,6 +278,8 @@ PYBIND11_MODULE(_native, module) {
   module.def("complete_device", &CompleteDevice, py::arg("fields"));
   module.def("max_dst_tiles", &MaxDstTiles, py::arg("fields"), py::arg("fp32_accumulation"),
              py::arg("full_sync"));
+  module.def("tile_shapes", &TileShapes);
+  module.def("data_formats", &DataFormats, py::arg("arch"));
   module.def("simplify", &Simplify, py::arg("expression"), py::arg("sizes"));
   module.def("evaluate", &Evaluate, py::arg("expression"), py::arg("sizes"));
 }

@@ -67,6 +67,8 @@ const DataFormat& FindFormat(std::string_view name) {
                   Join(kFormats | std::views::transform(&DataFormat::name)));
 }
 
+std::span<const DataFormat> DataFormats() { return kFormats; }
+
 const DataFormat& FormatOf(std::string_view dtype, std::string_view chosen) {
   const DtypeFormat* found = FindDtype(dtype);
   if (found == nullptr) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "device/arch.h"
@@ -38,6 +39,9 @@ void CheckCommonChoice(std::string_view common);
 
 /*! The format of that name; refuses an unknown one and lists those that exist. */
 const DataFormat& FindFormat(std::string_view name);
+
+/*! All formats, in the order in which messages list them. */
+std::span<const DataFormat> DataFormats();
 
 /*! Bytes of a tile; the shared exponents of a block format included. */
 int64_t TileBytes(const DataFormat& format, TileShape tile);

@@ -31,6 +31,8 @@ std::string ToString(TileShape tile) {
 
 }  // namespace
 
+std::span<const TileShape> TileShapes() { return kTileShapes; }
+
 void CheckTileShape(TileShape tile) {
   if (std::ranges::find(kTileShapes, tile) != kTileShapes.end()) return;
   std::string known;

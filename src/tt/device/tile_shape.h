@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <span>
 
 namespace tt::device {
 
@@ -13,6 +14,9 @@ struct TileShape {
 };
 
 constexpr TileShape kDefaultTile = {32, 32};
+
+/*! All of them, in the order in which messages list them. */
+std::span<const TileShape> TileShapes();
 
 /*! Refuses a tile that the hardware has not and lists those that it has. */
 void CheckTileShape(TileShape tile);

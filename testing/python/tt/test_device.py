@@ -125,6 +125,13 @@ def test_field_that_nobody_has_is_refused():
     assert raised.value.code == "TT314"
 
 
+@pytest.mark.parametrize("device", devices(), ids=lambda device: device.name)
+def test_tiles_and_formats(device):
+    assert set(device.tile_shapes) == set(oracle.TILE_SHAPES)
+    assert ("Fp8_e4m3" in device.data_formats) == (device.arch == "blackhole")
+    assert {"Float32", "Float16_b", "Bfp8_b"} < set(device.data_formats)
+
+
 # ---- worker grids: compute_with_storage_grid_size() of mock devices in ttnn 0.81.1, and its core descriptors ----
 
 GRIDS = [  # a product, what is harvested, the dispatch, the worker grid

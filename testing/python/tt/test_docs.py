@@ -87,6 +87,18 @@ def test_demo_fits_a_terminal_and_shows_the_numbers():
     assert "bias read bfloat16 700 32 x 704 1 x 22 22 45,056 43,656 96.9%" in [" ".join(line.split()) for line in lines]
 
 
+def test_one_kernel_on_four_devices():
+    demo = [sys.executable, str(ROOT / "examples" / "devices.py")]
+    _, *rows = subprocess.run(demo, capture_output=True, text=True, check=True).stdout.splitlines()
+    # 11 x 16 work tiles; A has 32 x 16 pages.
+    assert [" ".join(row.split()) for row in rows] == [
+        "wormhole_n150 8x 8 3 12 43",
+        "wormhole_n300 8x 8 3 12 43",
+        "blackhole_p150 11x10 2 8 64",
+        "n150_corner 5x 3 12 12 43",
+    ]
+
+
 def test_errors_page_lists_every_class():
     page = (ROOT / "docs" / "errors" / "index.md").read_text(encoding="utf-8")
     bases = (errors.TTError, errors.TTWarning)
