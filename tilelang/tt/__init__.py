@@ -23,6 +23,7 @@ from .device import Device, devices
 from .errors import explain
 from .metadata import BufferAttrs, RuntimeArg, ScheduleAttrs, buffer_attrs, list_buffer_attrs, schedule_attrs
 from .passes import infer_default_tt_schedule, infer_default_tt_shard
+from .runtime_args import RuntimeArgs, runtime_args
 from .specialize import specialize
 from .target import apply_tt_defaults
 
@@ -30,6 +31,7 @@ __all__ = [
     "BufferAttrs",
     "Device",
     "RuntimeArg",
+    "RuntimeArgs",
     "ScheduleAttrs",
     "__version__",
     "apply_tt_defaults",
@@ -40,6 +42,7 @@ __all__ = [
     "infer_default_tt_schedule",
     "infer_default_tt_shard",
     "list_buffer_attrs",
+    "runtime_args",
     "schedule_attrs",
     "specialize",
     "transform",

@@ -59,10 +59,23 @@ def _specialize_module(module: Any, sizes: dict[str, int]) -> Any:
         values = {var: _constant(var, sizes[key]) for key, var in variables.items() if key in sizes}
         if values:
             out.update_func(name, _infer_again(_replace(func, values)))
+    _check_known(sizes, known)
+    return out
+
+
+def check_sizes(func: Any, sizes: dict[str, Any]) -> dict[str, int]:
+    """Sizes as integers of at least 1, each of a shape variable of the function; others are refused."""
+    import tvm_ffi
+
+    values = {name: _integer(name, value) for name, value in sizes.items()}
+    _check_known(values, {str(var.name) for var in tvm_ffi.get_global_func("tilelang.tt.shape_variables")(func)})
+    return values
+
+
+def _check_known(sizes: dict[str, int], known: set[str]) -> None:
     if unknown := sorted(sizes.keys() - known):
         expected = ", ".join(sorted(known)) or "none, as all sizes are known"
         raise refusal("TT520", f"no kernel has a size {unknown[0]}; expected any of: {expected}")
-    return out
 
 
 def _constant(var: Any, value: int) -> Any:

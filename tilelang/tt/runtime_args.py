@@ -1,0 +1,119 @@
+"""The values that a kernel receives when it runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _native
+from .errors import refusal
+from .metadata import RuntimeArg, read_attribute
+from .specialize import check_sizes
+
+if TYPE_CHECKING:
+    from tvm.tirx import PrimFunc
+
+_PASS = "infer_default_tt_schedule"
+
+
+@dataclass(frozen=True)
+class RuntimeArgs:
+    """The runtime arguments of one launch, by their names in ``tt_runtime_args_schema`` and in its order.
+
+    Attributes:
+        per_core: One value for each of the ``tt_num_cores`` cores, by linear core id: arrays of shape
+            ``(tt_num_cores,)`` and of the argument's dtype.
+        common: One value for all cores, of the argument's dtype.
+        missing: What the host has yet to fill: scalars and addresses that were not given, and what is unresolved.
+    """
+
+    per_core: dict[str, npt.NDArray[Any]]
+    common: dict[str, Any]
+    missing: tuple[str, ...]
+
+
+def runtime_args(func: "PrimFunc", given: Mapping[str, Any] | None = None, /, **sizes: int) -> RuntimeArgs:
+    """The values of a kernel's runtime arguments, for given sizes.
+
+    Args:
+        func: A kernel after :func:`tilelang.tt.infer_default_tt_schedule`.
+        given: Values of arguments that the schema has none for, by name: scalars, addresses in bytes, and ``kt_tiles``
+            where it is unresolved. What is left out is ``missing`` in the result.
+        **sizes: Values of shape variables, in elements; at least 1. Integer scalar parameters are among them.
+
+    Raises:
+        ArgumentError: ``func`` is no PrimFunc, or a size is no integer.
+        MissingInputError: :func:`tilelang.tt.infer_default_tt_schedule` has not been run.
+        OptionError: A size is missing, unknown or below 1; a given name is no argument, or one that is known; a value
+            does not fit the dtype of its argument.
+    """
+    schema: list[RuntimeArg] = read_attribute(func, "tt_runtime_args_schema", _PASS)
+    values = check_sizes(func, sizes)
+    filled = dict(given or {})
+    per_core, common, missing = {}, {}, []
+    columns = _columns(func, values)
+    for argument in schema:
+        name = argument["name"]
+        if argument["scope"] == "per_core":
+            per_core[name] = _array(argument, columns[name])
+        elif (value := _value(argument, filled, values)) is None:
+            missing.append(name)
+        else:
+            common[name] = _scalar(argument, value)
+    if filled:
+        raise refusal(
+            "TT530", f"argument {next(iter(filled))} cannot be given; expected any of: {', '.join(missing) or 'none'}"
+        )
+    return RuntimeArgs(per_core, common, tuple(missing))
+
+
+def _columns(func: Any, sizes: dict[str, int]) -> dict[str, list[int]]:
+    """What differs from core to core."""
+    if "tt_tile_range" not in func.attrs:
+        table = read_attribute(func, "tt_tiles_per_core", _PASS)
+        return {"start_id": [start for start, _ in table], "count": [count for _, count in table]}
+    formulas = read_attribute(func, "tt_tile_range", _PASS)
+    cores = range(read_attribute(func, "tt_num_cores", _PASS))
+
+    def column(key: str) -> list[int]:
+        return [_number(formulas[key], {**sizes, "core_id": core}) for core in cores]
+
+    return {"start_id": column("start"), "count": column("count")}
+
+
+def _number(size: int | str, sizes: dict[str, int]) -> int:
+    return _native.evaluate(size, sizes) if isinstance(size, str) else size
+
+
+def _value(argument: RuntimeArg, given: dict[str, Any], sizes: dict[str, int]) -> Any:
+    """None where nobody has said it."""
+    if "value" in argument:
+        return _number(argument["value"], sizes)
+    if argument["source"] == "parameter" and argument["name"] in sizes:
+        return sizes[argument["name"]]
+    return given.pop(argument["name"], None)
+
+
+def _array(argument: RuntimeArg, values: list[int]) -> npt.NDArray[Any]:
+    for value in (min(values), max(values)):
+        _scalar(argument, value)
+    return np.array(values, argument["dtype"])
+
+
+def _scalar(argument: RuntimeArg, value: Any) -> Any:
+    dtype = _dtype(argument["dtype"])
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        fits = isinstance(value, (int, np.integer)) and limits.min <= value <= limits.max
+    else:
+        fits = isinstance(value, (int, float, np.number, np.bool_))
+    if not fits:
+        raise refusal("TT531", f"argument {argument['name']} is {value!r}; expected a number that fits {dtype.name}")
+    return dtype.type(value)
+
+
+def _dtype(name: str) -> np.dtype[Any]:
+    """Of numpy; its float32 holds what bfloat16 and the 8-bit floats can be."""
+    return np.dtype(name if name in np.sctypeDict else "float32")
