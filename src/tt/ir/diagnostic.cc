@@ -133,6 +133,11 @@ std::string LocationIn(const Value& func, const Value& node) {
   return location.empty() ? Location(TryGet(func, FieldId::kBody)) : location;
 }
 
+std::string HelpOf(const Diagnostic& diagnostic) {
+  if (!diagnostic.help.empty()) return diagnostic.help;
+  return "tilelang.tt.explain(\"" + ToString(diagnostic.code) + "\") says what to do";
+}
+
 }  // namespace
 
 std::string FunctionName(const Value& func) {
@@ -152,7 +157,7 @@ void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics) {
     const bool head = diagnostic.underlined.is_none();
     if (!head || !head_shown) text += Excerpt(func, diagnostic.underlined);
     head_shown |= head;
-    text += "help: " + diagnostic.help;
+    text += "help: " + HelpOf(diagnostic);
     const std::string location = LocationIn(func, diagnostic.node);
     if (!location.empty()) text += "\n  --> " + location;
   }

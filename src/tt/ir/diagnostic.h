@@ -12,7 +12,7 @@ namespace tt::ir {
 struct Diagnostic {
   ErrorCode code;
   std::string message;  // what was found and what was expected, with the numbers
-  std::string help;     // one concrete thing to do
+  std::string help;     // one concrete thing to do; empty where only the code's page can say it
   Value node;           // the statement or parameter it is about; none for the function as a whole
   Value underlined;     // what of it to underline in the excerpt; none for nothing
 };

@@ -133,12 +133,17 @@ Tensor LayOut(const Parameter& parameter, const ir::ShapeVariables& variables,
           choice,    std::move(layout)};
 }
 
-const char* HelpFor(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kDtype:
+const char* HelpFor(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kDtype:
       return "store the tensor in one of those dtypes and convert in the kernel";
-    case ErrorKind::kOverflow: return "split the tensor: its size in bytes must fit 63 bits";
-    default: return "pass a compact tensor of positive extents";
+    case ErrorCode::kOverflow: return "split the tensor: its size in bytes must fit 63 bits";
+    case ErrorCode::kTensorExtent:
+    case ErrorCode::kTensorOffset:
+    case ErrorCode::kTensorOrder:
+    case ErrorCode::kStrideCount:
+    case ErrorCode::kStrides: return "pass a compact tensor of positive extents";
+    default: return "";
   }
 }
 
@@ -176,7 +181,7 @@ std::vector<Tensor> LayOutAll(const Value& func, const std::vector<Parameter>& p
       tensors.push_back(LayOut(parameter, variables, context));
     } catch (const Error& error) {
       diagnostics.push_back({error.code(), Describe(parameter) + ": " + error.what(),
-                             HelpFor(error.kind()), parameter.var, Value()});
+                             HelpFor(error.code()), parameter.var, Value()});
     }
   }
   if (!diagnostics.empty()) ir::Refuse(func, diagnostics);

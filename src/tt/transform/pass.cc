@@ -15,7 +15,7 @@ const char* HelpFor(ErrorKind kind) {
              "or "
              "leave it out for the default";
     case ErrorKind::kOverflow: return "make the launch grid smaller";
-    default: return "please report this";
+    default: return "";
   }
 }
 

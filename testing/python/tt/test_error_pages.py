@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
+from support.examples import ROOT, examples, run
 
 from tilelang.tt import errors, explain
 
-ROOT = Path(__file__).parents[3]
 PAGES = ROOT / "docs" / "errors"
 TESTS = Path(__file__).parent
 CODES = {entry.code: entry for entry in errors.catalogue()}
@@ -50,6 +50,26 @@ def test_trigger(entry):
         assert f"```\n\n```{shown}" in example
     elif entry.error_class is not errors.InternalError:  # of which no cause is known
         assert f"{entry.code}: " in source(TESTS, ".py")
+
+
+def message_of(code, folder):
+    """What the example of a page raises, and the line of the page on which it begins; none on other hosts."""
+    for example in examples(PAGES / f"{code}.md")[:1]:
+        return run(example, folder / "example.py", {}), example.line
+    return "", 0
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if "```python" in page_of(code)])
+def test_help_and_place(code, tmp_path, monkeypatch):
+    """A message about a kernel says what to do and, where the host knows the place, one within the example."""
+    monkeypatch.chdir(tmp_path)
+    message, first = message_of(code, tmp_path)
+    if f"Error: {code}: kernel " not in message:
+        return
+    assert re.search(r"\nhelp: \S", message)
+    for file, line in re.findall(r"\n  --> (.+?):(\d+)", message):
+        assert file == str(tmp_path / "example.py")
+        assert first < int(line) <= (tmp_path / "example.py").read_text(encoding="utf-8").count("\n")
 
 
 def test_every_code_is_raised_somewhere():
