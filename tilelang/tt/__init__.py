@@ -22,7 +22,7 @@ from ._version import __version__
 from .device import Device, devices
 from .errors import explain
 from .metadata import BufferAttrs, RuntimeArg, ScheduleAttrs, buffer_attrs, list_buffer_attrs, schedule_attrs
-from .passes import infer_default_tt_schedule, infer_default_tt_shard
+from .passes import infer_default_tt_schedule, infer_default_tt_shard, pipeline, verify_tt_metadata
 from .runtime_args import RuntimeArgs, runtime_args
 from .specialize import specialize
 from .target import apply_tt_defaults
@@ -42,10 +42,12 @@ __all__ = [
     "infer_default_tt_schedule",
     "infer_default_tt_shard",
     "list_buffer_attrs",
+    "pipeline",
     "runtime_args",
     "schedule_attrs",
     "specialize",
     "transform",
+    "verify_tt_metadata",
 ]
 
 # The passes are in the host's registry from here on; a host that cannot take them is told of by the

@@ -91,6 +91,10 @@ class BufferLookupError(TTError, LookupError):
     """A buffer that is not there, or a name that two buffers share."""
 
 
+class MetadataError(TTError, ValueError):
+    """Results of inference that contradict each other, the kernel or the device."""
+
+
 class HostError(TTError, ImportError):
     """No TVM that can be used, or one that lacks what this package calls."""
 

@@ -61,6 +61,47 @@ def infer_default_tt_shard(mod: "ModuleOrFunc") -> "ModuleOrFunc":
     return run_on_kernels(transform.InferDefaultTTShard(), mod)
 
 
+def verify_tt_metadata(mod: "ModuleOrFunc") -> "ModuleOrFunc":
+    """Refuse every kernel whose results are not those that inference gives for it now.
+
+    Args:
+        mod: An IRModule or a PrimFunc after :func:`infer_default_tt_schedule` and :func:`infer_default_tt_shard`.
+
+    Returns:
+        The same kind of object, unchanged.
+
+    Raises:
+        ArgumentError: ``mod`` is neither an IRModule nor a PrimFunc.
+        NoKernelError: No function in it has a launch grid.
+        MetadataError: A result is stale, missing, contradicts another, or stands on a function that is no kernel; or
+            a kernel does not fit a core. All that is wrong with a function is listed.
+    """
+    return run_on_kernels(transform.VerifyTTMetadata(), mod)
+
+
+def pipeline(**inputs: Any) -> Any:
+    """The whole job as one pass: defaults, schedule, shard, and verification.
+
+    Args:
+        **inputs: The keyword arguments of :func:`tilelang.tt.apply_tt_defaults`.
+
+    Returns:
+        A ``tvm.ir.transform.Sequential``; call it with an IRModule. Functions without a launch grid stay as they are.
+
+    Raises:
+        ArgumentError: An argument of another name.
+    """
+    passes = [
+        transform.ApplyTTDefaults(**inputs),
+        transform.InferDefaultTTSchedule(),
+        transform.InferDefaultTTShard(),
+        transform.VerifyTTMetadata(),
+    ]
+    from tvm.ir.transform import Sequential
+
+    return Sequential(passes, name="tt.pipeline")
+
+
 def run_on_kernels(pass_: Any, mod: "ModuleOrFunc") -> "ModuleOrFunc":
     """Run a pass; refuse what holds no kernel."""
     _host.require_host()

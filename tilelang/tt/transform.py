@@ -50,6 +50,11 @@ def InferDefaultTTShard() -> Any:
     return _make("tir.transform.InferDefaultTTShard")
 
 
+def VerifyTTMetadata() -> Any:
+    """The pass ``tt.VerifyTTMetadata``: refuse results that the kernel, its inputs and the device do not give."""
+    return _make("tilelang.tt.transform.VerifyTTMetadata")
+
+
 def _make(name: str, *arguments: Any) -> Any:
     _host.require_host()
     import tvm_ffi

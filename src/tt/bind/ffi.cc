@@ -7,6 +7,7 @@
 #include "transform/apply_tt_defaults.h"
 #include "transform/infer_tt_schedule.h"
 #include "transform/infer_tt_shard.h"
+#include "transform/verify_tt_metadata.h"
 
 namespace tt::bind {
 namespace {
@@ -34,6 +35,8 @@ bool Register() {
                        [](Arguments) { return transform::InferDefaultTTSchedule(); });
     ir::RegisterGlobal("tir.transform.InferDefaultTTShard",
                        [](Arguments) { return transform::InferDefaultTTShard(); });
+    ir::RegisterGlobal("tilelang.tt.transform.VerifyTTMetadata",
+                       [](Arguments) { return transform::VerifyTTMetadata(); });
     ir::RegisterGlobal("tilelang.tt.is_kernel", [](Arguments arguments) {
       return Value(ir::IsKernel(OnlyArgument(arguments)));
     });

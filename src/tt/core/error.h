@@ -24,6 +24,7 @@ enum class ErrorKind {
   kShape,
   kOverflow,
   kBufferLookup,
+  kMetadata,
   kHost,
   kInternal,
   kHostWarning,
@@ -97,6 +98,7 @@ constexpr const char* ErrorClass(ErrorKind kind) {
     case ErrorKind::kShape: return "ShapeError";
     case ErrorKind::kOverflow: return "IntegerOverflowError";
     case ErrorKind::kBufferLookup: return "BufferLookupError";
+    case ErrorKind::kMetadata: return "MetadataError";
     case ErrorKind::kHost: return "HostError";
     case ErrorKind::kInternal: return "InternalError";
     case ErrorKind::kHostWarning: return "HostWarning";

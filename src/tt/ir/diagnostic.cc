@@ -167,10 +167,10 @@ void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics) {
   throw LocatedError(diagnostics.front().code, text);
 }
 
-void Warn(ErrorCode code, const std::string& message) {
+void Warn(const Warning& warning) {
   static constinit const GlobalFunction warn{"tilelang.tt.warn"};
-  const Value code_text(ToString(code)), text(message);
-  warn({code_text.raw(), text.raw()});
+  const Value code(ToString(warning.code)), message(warning.message);
+  warn({code.raw(), message.raw()});
 }
 
 }  // namespace tt::ir

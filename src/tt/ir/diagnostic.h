@@ -26,7 +26,13 @@ std::string FunctionName(const Value& func);
  */
 [[noreturn]] void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics);
 
+/*! What a caller should know about a function that is not refused. */
+struct Warning {
+  ErrorCode code;
+  std::string message;
+};
+
 /*! Warns the caller, who may turn it into an error. \throw HostException */
-void Warn(ErrorCode code, const std::string& message);
+void Warn(const Warning& warning);
 
 }  // namespace tt::ir

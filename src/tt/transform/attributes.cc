@@ -92,14 +92,6 @@ class Moved {
   TVMFFIObject* object_;
 };
 
-bool Equal(const Value& a, const Value& b) {
-  static constinit const ir::GlobalFunction equal{"ffi.StructuralEqual"};
-  if (a.type_index() != b.type_index()) return false;
-  if (a.is_object() && a.object() == b.object()) return true;
-  const Value no(false);
-  return *equal({a.raw(), b.raw(), no.raw(), no.raw()}).AsInt() != 0;
-}
-
 }  // namespace
 
 Inputs Inputs::Of(const Value& func) { return Inputs(AttributesOf(func)); }
@@ -192,6 +184,14 @@ Value ToValue(const std::vector<tt::Int>& numbers) {
   std::vector<Value> values;
   for (const tt::Int& number : numbers) values.push_back(ToValue(number));
   return ir::MakeArray(values);
+}
+
+bool Equal(const Value& a, const Value& b) {
+  static constinit const ir::GlobalFunction equal{"ffi.StructuralEqual"};
+  if (a.type_index() != b.type_index()) return false;
+  if (a.is_object() && a.object() == b.object()) return true;
+  const Value no(false);
+  return *equal({a.raw(), b.raw(), no.raw(), no.raw()}).AsInt() != 0;
 }
 
 Value AttributesOf(const Value& func) {

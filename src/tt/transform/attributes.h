@@ -57,6 +57,9 @@ class Inputs {
 ir::Value ToValue(const Int& number);
 ir::Value ToValue(const std::vector<Int>& numbers);
 
+/*! Whether two attributes are structurally equal. */
+bool Equal(const ir::Value& a, const ir::Value& b);
+
 /*! The attributes of a function as a map. */
 ir::Value AttributesOf(const ir::Value& func);
 

@@ -69,7 +69,9 @@ ir::Entries CachedSplitEntries(int64_t num_tiles, const plan::CoreSet& cores,
                     [&] { return SplitEntries(num_tiles, cores, order); });
 }
 
-Value Infer(const Value& func) {
+}  // namespace
+
+Value InferSchedule(const Value& func) {
   const std::optional<plan::Grid> grid = ir::FindGrid(func);
   if (!grid) return WithoutAttributes(func, ScheduleKeys());
   const Inputs inputs = Inputs::Of(func);
@@ -91,8 +93,6 @@ Value Infer(const Value& func) {
   return WithAttributes(func, entries);
 }
 
-}  // namespace
-
 const std::vector<std::string>& ScheduleKeys() {
   static const std::vector<std::string> keys = {
       "tt_grid_x",           "tt_grid_y",
@@ -104,6 +104,6 @@ const std::vector<std::string>& ScheduleKeys() {
   return keys;
 }
 
-Value InferDefaultTTSchedule() { return MakePass("tt.InferDefaultTTSchedule", Infer); }
+Value InferDefaultTTSchedule() { return MakePass("tt.InferDefaultTTSchedule", InferSchedule); }
 
 }  // namespace tt::transform

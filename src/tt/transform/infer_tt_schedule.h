@@ -10,6 +10,9 @@ namespace tt::transform {
 /*! The pass tt.InferDefaultTTSchedule. */
 ir::Value InferDefaultTTSchedule();
 
+/*! What the pass does to one function. */
+ir::Value InferSchedule(const ir::Value& func);
+
 /*! The keys that it writes. */
 const std::vector<std::string>& ScheduleKeys();
 

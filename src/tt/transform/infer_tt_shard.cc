@@ -236,19 +236,30 @@ Value CachedBufferEntry(const Tensor& tensor, ir::Access access) {
 }
 
 /*! float16 is a format of the hardware but not of ttnn; whoever stores it so should know. */
-void WarnOfFloat16(const Value& func, const std::vector<Tensor>& tensors) {
+void WarnOfFloat16(const Value& func, const std::vector<Tensor>& tensors,
+                   std::vector<ir::Warning>* warnings) {
   std::string names;
   for (const Tensor& tensor : tensors) {
     if (tensor.choice.format->name == "Float16") names += (names.empty() ? "" : ", ") + tensor.name;
   }
   if (names.empty()) return;
-  ir::Warn(ErrorCode::kFloat16,
-           "kernel " + ir::FunctionName(func) + " stores " + names +
-               " as Float16, which ttnn has no tensor type for; "
-               "apply_tt_defaults(mod, data_format=\"Float16_b\") stores float16 as bfloat16");
+  warnings->push_back(
+      {ErrorCode::kFloat16,
+       "kernel " + ir::FunctionName(func) + " stores " + names +
+           " as Float16, which ttnn has no tensor type for; "
+           "apply_tt_defaults(mod, data_format=\"Float16_b\") stores float16 as bfloat16"});
 }
 
-Value Infer(const Value& func) {
+Value InferAndWarn(const Value& func) {
+  std::vector<ir::Warning> warnings;
+  Value out = InferShard(func, &warnings);
+  for (const ir::Warning& warning : warnings) ir::Warn(warning);
+  return out;
+}
+
+}  // namespace
+
+Value InferShard(const Value& func, std::vector<ir::Warning>* warnings) {
   if (!ir::IsKernel(func)) return WithoutAttributes(func, ShardKeys());
   const Inputs inputs = Inputs::Of(func);
   const Context context = {inputs.Device(), inputs.LayoutType(), inputs.Tile(),
@@ -263,17 +274,15 @@ Value Infer(const Value& func) {
     buffers.push_back(CachedBufferEntry(tensor, access.parameters[tensor.parameter.index]));
   }
   Value out = WithAttributes(func, {{key::kBuffers, ir::MakeArray(buffers)}});
-  if (context.format.empty()) WarnOfFloat16(func, tensors);
+  if (context.format.empty()) WarnOfFloat16(func, tensors, warnings);
   return out;
 }
-
-}  // namespace
 
 const std::vector<std::string>& ShardKeys() {
   static const std::vector<std::string> keys = {"tt_buffers"};
   return keys;
 }
 
-Value InferDefaultTTShard() { return MakePass("tt.InferDefaultTTShard", Infer); }
+Value InferDefaultTTShard() { return MakePass("tt.InferDefaultTTShard", InferAndWarn); }
 
 }  // namespace tt::transform
