@@ -164,7 +164,7 @@ def test_refusal(case):
 
 
 # These need a host that lacks something, a kernel of CUDA source, or a bug: test_host.py and test_launch.py have them.
-ELSEWHERE = {errors.HostError, errors.OpaqueKernelError, errors.InternalError, errors.TTError}
+ELSEWHERE = {errors.HostError, errors.OpaqueKernelError, errors.InternalError, errors.TTError, errors.MetadataError}
 
 
 def error_classes():
