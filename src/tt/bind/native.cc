@@ -30,10 +30,14 @@ std::vector<Rectangle> ToRectangles(const std::vector<CoreRange>& ranges) {
   return out;
 }
 
+std::vector<CoreRange> ToRanges(const std::vector<Rectangle>& rectangles) {
+  std::vector<CoreRange> out;
+  for (const Rectangle& r : rectangles) out.push_back({r[0], r[1], r[2], r[3]});
+  return out;
+}
+
 plan::CoreSet ToCoreSet(const std::vector<Rectangle>& rectangles) {
-  std::vector<CoreRange> ranges;
-  for (const Rectangle& r : rectangles) ranges.push_back({r[0], r[1], r[2], r[3]});
-  return plan::CoreSet(std::move(ranges));
+  return plan::CoreSet(ToRanges(rectangles));
 }
 
 void CheckUnits(int64_t units) {
@@ -93,22 +97,50 @@ T Option(const py::dict& options, const char* name, T otherwise) {
   return options.contains(name) ? options[name].cast<T>() : otherwise;
 }
 
+plan::ShardSpec ToShardSpec(const py::dict& options) {
+  const std::string distribution = Option(options, "distribution", std::string("round_robin_1d"));
+  plan::ShardSpec out = {
+      .kind = plan::ParseShardKind(options["kind"].cast<std::string>()),
+      .shape = options["shape"].cast<std::vector<int64_t>>(),
+      .cores = ToRanges(options["cores"].cast<std::vector<Rectangle>>()),
+      .orientation = plan::ParseCoreOrder(Option(options, "orientation", std::string("row_major"))),
+      .distribution = plan::ParseDistribution(distribution)};
+  return out;
+}
+
 /*! Options as in the attribute tt_buffer_layouts; what is absent has its default. */
 plan::LayoutChoice ToChoice(const std::string& dtype, const py::dict& options) {
   using Tile = std::array<int64_t, 2>;
   const Tile tile = Option(options, "tile", Tile{32, 32});
-  const plan::LayoutChoice choice = {
+  plan::LayoutChoice choice = {
       .format = &device::FormatOf(dtype, Option(options, "data_format", std::string())),
       .memory = plan::ParseMemory(Option(options, "memory", std::string("dram"))),
       .page_layout = plan::ParsePageLayout(Option(options, "page_layout", std::string("tile"))),
       .tile = {tile[0], tile[1]}};
   device::CheckTileShape(choice.tile);
+  if (options.contains("shard")) choice.shard = ToShardSpec(options["shard"]);
   return choice;
 }
 
 plan::TensorLayout ToLayout(const py::sequence& shape, const std::string& dtype,
                             const std::string& device, const py::dict& options) {
   return plan::LayOut(ToShape(shape), ToChoice(dtype, options), device::FindDevice(device));
+}
+
+py::dict ToDict(const plan::Sharding& sharding) {
+  py::dict out;
+  out["kind"] = std::string(plan::ToString(sharding.kind));
+  out["tensor_pages"] = sharding.tensor_pages;
+  out["shard_pages"] = sharding.shard_pages;
+  out["shard_grid"] = sharding.shard_grid;
+  py::list cores;
+  for (const CoreCoord& core : sharding.cores) cores.append(py::make_tuple(core.x, core.y));
+  out["cores"] = cores;
+  out["distribution"] = std::string(plan::ToString(sharding.distribution));
+  out["num_shards"] = sharding.num_shards;
+  out["shards_per_core"] = sharding.shards_per_core;
+  out["pages_per_shard"] = sharding.pages_per_shard;
+  return out;
 }
 
 py::dict LayOut(const py::sequence& shape, const std::string& dtype, const std::string& device,
@@ -128,6 +160,8 @@ py::dict LayOut(const py::sequence& shape, const std::string& dtype, const std::
   out["padding_bytes"] = ToPython(layout.padding_bytes);
   out["padding_percent"] = ToPython(layout.padding_percent);
   out["accessor_ct_args"] = ToPython(layout.accessor_ct_args);
+  if (layout.sharding) out["sharding"] = ToDict(*layout.sharding);
+  if (layout.address_if_alone) out["address_if_alone"] = *layout.address_if_alone;
   return out;
 }
 

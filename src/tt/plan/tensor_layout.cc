@@ -1,5 +1,6 @@
 #include "plan/tensor_layout.h"
 
+#include <algorithm>
 #include <numeric>
 #include <span>
 #include <string>
@@ -11,27 +12,13 @@
 namespace tt::plan {
 namespace {
 
-// Config words of an interleaved accessor: the flag IsDram, or none.
+// Flags of an accessor's config word.
 // Source: tt_metal/hostdevcommon/api/hostdevcommon/tensor_accessor/arg_config.hpp, ttnn 0.81.1.
-constexpr int64_t kAccessorInterleavedDram = 2;
-constexpr int64_t kAccessorInterleavedL1 = 0;
+constexpr int64_t kAccessorSharded = 1;
+constexpr int64_t kAccessorDram = 2;
 
 // Source: TensorAccessorArgs::MAX_NUM_DIMENSIONS of tt-metal.
 constexpr size_t kMaxRank = 8;
-
-/*! The banks of a memory, as its allocator sees them. */
-struct Banks {
-  int64_t count;
-  int64_t alignment;  // bytes
-};
-
-Banks BanksOf(Memory memory, const device::Device& device) {
-  using device::Device;
-  if (memory == Memory::kDram) {
-    return {device.Known(&Device::dram_banks), device.Known(&Device::dram_alignment)};
-  }
-  return {device.NumL1Banks(), device.Known(&Device::l1_alignment)};
-}
 
 Shape AtLeast(size_t rank, const Shape& shape) {
   Shape out(shape.size() < rank ? rank - shape.size() : 0, 1);
@@ -90,17 +77,10 @@ Int Percent(const Int& part, const Int& whole) {
   return static_cast<int64_t>(static_cast<__int128>(*part.constant()) * 100 / *whole.constant());
 }
 
-constexpr EnumNames<Memory, 2> kMemories = {
-    "memory", ErrorCode::kMemory, {{{Memory::kDram, "dram"}, {Memory::kL1, "l1"}}}};
 constexpr EnumNames<PageLayout, 2> kPageLayouts = {
     "page layout",
     ErrorCode::kPageLayout,
     {{{PageLayout::kTile, "tile"}, {PageLayout::kRowMajor, "row_major"}}}};
-// An interleaved tensor's layout is named after its memory.
-constexpr EnumNames<Memory, 2> kLayoutTypes = {
-    "layout type",
-    ErrorCode::kLayoutType,
-    {{{Memory::kDram, "dram_interleaved"}, {Memory::kL1, "l1_interleaved"}}}};
 
 /*! The page and how the tensor is padded to whole ones. */
 void LayOutTiles(const Shape& shape, const LayoutChoice& choice, TensorLayout* out) {
@@ -118,26 +98,101 @@ void LayOutTiles(const Shape& shape, const LayoutChoice& choice, TensorLayout* o
   out->num_pages = out->num_matrices * rows * columns;
 }
 
+/*! Width of a page in elements: one row of the tensor, or of a shard. */
+Int RowWidth(const Shape& rows, const LayoutChoice& choice) {
+  const bool has_shards = choice.shard && !choice.shard->shape.empty();
+  // A shard that is no width is refused when the tensor is cut.
+  return has_shards ? Int(std::max<int64_t>(choice.shard->shape.back(), 1)) : rows.back();
+}
+
 void LayOutRows(const Shape& shape, const LayoutChoice& choice, TensorLayout* out) {
-  out->padded_shape = AtLeast(1, shape);
-  out->needs_padding = false;
-  out->page_size = BytesOf(out->padded_shape.back(), choice);
-  out->num_pages = Product({out->padded_shape.begin(), out->padded_shape.end() - 1});
+  const Shape rows = AtLeast(1, shape);
+  const Int width = RowWidth(rows, choice);
+  const Int pages_per_row = CeilDiv(rows.back(), width);
+  out->padded_shape = rows;
+  out->padded_shape.back() = pages_per_row * width;
+  out->needs_padding = out->padded_shape != rows;
+  out->page_size = BytesOf(width, choice);
+  out->num_pages = Product({rows.begin(), rows.end() - 1}) * pages_per_row;
+}
+
+std::vector<int64_t> KnownExtents(const Shape& shape) {
+  std::vector<int64_t> out;
+  for (const Int& extent : shape) {
+    if (!extent.is_constant()) {
+      throw Error(ErrorCode::kShardSymbolic, "shards of a tensor with the symbolic extent " +
+                                                 extent.ToString() + "; expected known extents");
+    }
+    out.push_back(*extent.constant());
+  }
+  return out;
+}
+
+Sharding CutIntoShards(const TensorLayout& layout, const LayoutChoice& choice,
+                       const device::Device& device) {
+  PagedTensor tensor = {.padded_shape = KnownExtents(layout.padded_shape),
+                        .page_height = choice.tile.height,
+                        .page_width = choice.tile.width};
+  tensor.is_tiled = choice.page_layout == PageLayout::kTile;
+  if (!tensor.is_tiled) {
+    tensor.page_height = 1;
+    tensor.page_width = *RowWidth(layout.padded_shape, choice).constant();
+  }
+  return Shard(*choice.shard, tensor, choice.memory, device);
+}
+
+void CheckFitsL1(const Int& bytes_per_core, const device::Device& device) {
+  const auto bytes = bytes_per_core.constant();
+  if (!bytes || *bytes <= device.UsableL1()) return;
+  throw Error(ErrorCode::kL1Capacity, "the tensor needs " + std::to_string(*bytes) +
+                                          " bytes of L1 in every core that has a part of it; " +
+                                          device.name + " has " +
+                                          std::to_string(device.UsableL1()) + " usable ones");
+}
+
+/*! Deals the pages over the banks, or the shards over their cores. */
+void Distribute(const LayoutChoice& choice, const device::Device& device, TensorLayout* out) {
+  const bool in_l1 = choice.memory == Memory::kL1;
+  const Banks banks = BanksOf(choice.memory, device);
+  out->aligned_page_size = RoundUp(out->page_size, banks.alignment);
+  (void)(out->num_pages * out->aligned_page_size);  // the whole tensor must have a byte count
+  out->num_banks = banks.count;
+  Int pages_per_bank = CeilDiv(out->num_pages, banks.count);
+  if (choice.shard) {
+    out->sharding = CutIntoShards(*out, choice, device);
+    out->num_banks = static_cast<int64_t>(out->sharding->cores.size());
+    pages_per_bank = out->sharding->PagesPerCore();
+  }
+  out->bytes_per_bank = pages_per_bank * out->aligned_page_size;
+  if (in_l1) CheckFitsL1(out->bytes_per_bank, device);
+  // L1 is given out from its end downwards.
+  if (in_l1 && out->sharding) {
+    out->address_if_alone =
+        device.Known(&device::Device::l1_size) - *out->bytes_per_bank.constant();
+  }
+}
+
+std::vector<Int> AccessorWords(const LayoutChoice& choice, const device::Device& device,
+                               const TensorLayout& layout) {
+  const int64_t config = (choice.memory == Memory::kDram ? kAccessorDram : 0) |
+                         (layout.sharding ? kAccessorSharded : 0);
+  std::vector<Int> out = {config, layout.aligned_page_size};
+  if (layout.sharding) {
+    const auto words = AccessorWords(*layout.sharding, choice.memory, device);
+    out.insert(out.end(), words.begin(), words.end());
+  }
+  return out;
 }
 
 }  // namespace
 
-Memory ParseMemory(std::string_view name) { return kMemories.Parse(name); }
 PageLayout ParsePageLayout(std::string_view name) { return kPageLayouts.Parse(name); }
-Memory ParseLayoutType(std::string_view name) { return kLayoutTypes.Parse(name); }
-std::string_view ToString(Memory memory) { return kMemories.NameOf(memory); }
 std::string_view ToString(PageLayout layout) { return kPageLayouts.NameOf(layout); }
-std::string_view LayoutType(Memory memory) { return kLayoutTypes.NameOf(memory); }
 
 TensorLayout LayOut(const Shape& shape, const LayoutChoice& choice, const device::Device& device) {
   CheckShape(shape);
   CheckFormat(*choice.format, choice.page_layout, device);
-  TensorLayout out;
+  TensorLayout out = {};
   const size_t batch = shape.size() < 2 ? 0 : shape.size() - 2;
   out.num_matrices = Product({shape.begin(), shape.begin() + batch});
   if (choice.page_layout == PageLayout::kTile) {
@@ -145,18 +200,17 @@ TensorLayout LayOut(const Shape& shape, const LayoutChoice& choice, const device
   } else {
     LayOutRows(shape, choice, &out);
   }
-  const Banks banks = BanksOf(choice.memory, device);
-  out.num_banks = banks.count;
-  out.aligned_page_size = RoundUp(out.page_size, banks.alignment);
-  (void)(out.num_pages * out.aligned_page_size);  // the whole tensor must have a byte count
-  out.bytes_per_bank = CeilDiv(out.num_pages, banks.count) * out.aligned_page_size;
+  Distribute(choice, device, &out);
   const Int bytes = out.num_pages * out.page_size;
   out.padding_bytes = bytes - BytesOf(Product(shape), choice);
   out.padding_percent = Percent(out.padding_bytes, bytes);
-  out.accessor_ct_args = {
-      choice.memory == Memory::kDram ? kAccessorInterleavedDram : kAccessorInterleavedL1,
-      out.aligned_page_size};
+  out.accessor_ct_args = AccessorWords(choice, device, out);
   return out;
+}
+
+std::string LayoutName(const LayoutChoice& choice, const TensorLayout& layout) {
+  if (!layout.sharding) return std::string(LayoutType(choice.memory));
+  return std::string(ToString(layout.sharding->kind)) + "_sharded";
 }
 
 PageLocation Locate(const TensorLayout& layout, int64_t page) {
@@ -165,8 +219,9 @@ PageLocation Locate(const TensorLayout& layout, int64_t page) {
     throw Error(ErrorCode::kPageIndex, "page " + std::to_string(page) + " of a tensor of " +
                                            std::to_string(pages) + " pages");
   }
-  return {page % layout.num_banks,
-          CheckedMul(page / layout.num_banks, layout.aligned_page_size.Evaluate({}))};
+  const PageSlot at = layout.sharding ? LocateInShards(*layout.sharding, page)
+                                      : PageSlot{page % layout.num_banks, page / layout.num_banks};
+  return {at.bank, CheckedMul(at.slot, layout.aligned_page_size.Evaluate({}))};
 }
 
 }  // namespace tt::plan

@@ -198,7 +198,7 @@ Value BufferEntry(const Tensor& tensor, ir::Access access) {
       {key::kShape, ToValue(tensor.shape)},
       {key::kAccess, ToString(access)},
       {key::kMemory, plan::ToString(choice.memory)},
-      {key::kLayout, plan::LayoutType(choice.memory)},
+      {key::kLayout, plan::LayoutName(choice, layout)},
       {key::kPageLayout, plan::ToString(choice.page_layout)},
       {key::kNumMatrices, ToValue(layout.num_matrices)},
       {key::kNeedsPadding, Value(layout.needs_padding)},

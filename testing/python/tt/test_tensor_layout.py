@@ -11,7 +11,7 @@ from support import oracle
 
 from tilelang.tt import _native, errors
 
-DEVICES = {"wormhole_n150": "tensor_layout_wh_n150.json"}
+DEVICES = {"wormhole_n150": "tensor_layout_wh_n150.json", "blackhole_p150": "tensor_layout_bh_p150.json"}
 TTNN_DTYPES = {"bfloat8_b": ("float32", "Bfp8_b"), "bfloat4_b": ("float32", "Bfp4_b")}
 
 
@@ -218,6 +218,13 @@ def test_refused_dtypes(dtype):
 def test_float8_is_not_for_wormhole(page_layout):
     with pytest.raises(errors.DtypeError, match="Fp8_e4m3 is stored row-major on blackhole only; found wormhole_b0"):
         lay_out([32, 32], "float8_e4m3fn", page_layout=page_layout)
+
+
+def test_float8_on_blackhole():
+    options = {"device": "blackhole_p150", "page_layout": "row_major"}
+    assert lay_out([4, 100], "float8_e4m3fn", **options) == oracle.tensor_layout([4, 100], "float8_e4m3fn", **options)
+    with pytest.raises(errors.DtypeError, match="TT405: Fp8_e4m3 is stored row-major only; found pages that are tiles"):
+        lay_out([32, 32], "float8_e4m3fn", device="blackhole_p150")
 
 
 @pytest.mark.parametrize(
