@@ -21,7 +21,16 @@ from . import _library, errors, transform
 from ._version import __version__
 from .device import Device, devices
 from .errors import explain
-from .metadata import BufferAttrs, RuntimeArg, ScheduleAttrs, buffer_attrs, list_buffer_attrs, schedule_attrs
+from .layout import Layout, PageLocation, Shard, annotate_tt_layout, page_location
+from .metadata import (
+    BufferAttrs,
+    RuntimeArg,
+    ScheduleAttrs,
+    ShardAttrs,
+    buffer_attrs,
+    list_buffer_attrs,
+    schedule_attrs,
+)
 from .passes import infer_default_tt_schedule, infer_default_tt_shard, pipeline, verify_tt_metadata
 from .runtime_args import RuntimeArgs, runtime_args
 from .specialize import specialize
@@ -30,10 +39,15 @@ from .target import apply_tt_defaults
 __all__ = [
     "BufferAttrs",
     "Device",
+    "Layout",
+    "PageLocation",
     "RuntimeArg",
     "RuntimeArgs",
     "ScheduleAttrs",
+    "Shard",
+    "ShardAttrs",
     "__version__",
+    "annotate_tt_layout",
     "apply_tt_defaults",
     "buffer_attrs",
     "devices",
@@ -42,6 +56,7 @@ __all__ = [
     "infer_default_tt_schedule",
     "infer_default_tt_shard",
     "list_buffer_attrs",
+    "page_location",
     "pipeline",
     "runtime_args",
     "schedule_attrs",

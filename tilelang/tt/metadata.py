@@ -65,6 +65,37 @@ class ScheduleAttrs(TypedDict):
     tt_runtime_args_schema: list[RuntimeArg]
 
 
+class ShardAttrs(TypedDict, total=False):
+    """How a tensor is cut into shards: ``tt_shard`` of its entry. Shards, and pages within a shard, are numbered along
+    the last dimension first.
+
+    Attributes:
+        shape: Of a shard, in elements, as chosen.
+        cores: ``[x, y]`` of each bank, in the order in which they take shards; of a tensor in DRAM ``[bank, 0]``.
+        orientation: ``row_major`` or ``column_major``: how the cores of a rectangle follow each other.
+        distribution: ``round_robin_1d``, ``contiguous_1d`` or ``grid_2d``.
+        tensor_pages: Pages along each dimension of the tensor; dimensions that are not cut are joined.
+        shard_pages: Pages along each of these dimensions of a shard.
+        shard_grid: Shards along each of these dimensions.
+        num_shards: Shards of the whole tensor.
+        shards_per_core: The most that a core has; every core reserves memory for so many.
+        pages_per_shard: Pages of a whole shard.
+        address_if_alone: In L1: where the tensor begins in every core if the device holds nothing else.
+    """
+
+    shape: list[int]
+    cores: list[list[int]]
+    orientation: str
+    distribution: str
+    tensor_pages: list[int]
+    shard_pages: list[int]
+    shard_grid: list[int]
+    num_shards: int
+    shards_per_core: int
+    pages_per_shard: int
+    address_if_alone: int
+
+
 class BufferAttrs(TypedDict, total=False):
     """How one tensor parameter lies in memory: an entry of ``tt_buffers``.
 
@@ -75,8 +106,9 @@ class BufferAttrs(TypedDict, total=False):
         shape: Extents in elements.
         tt_access: ``read``, ``write``, ``read_write`` or ``none``: what the kernel does to it.
         tt_memory: ``dram`` or ``l1``.
-        tt_layout: ``dram_interleaved`` or ``l1_interleaved``.
-        tt_page_layout: ``tile``: one page is one tile; ``row_major``: one row of the last dimension.
+        tt_layout: ``dram_interleaved``, ``l1_interleaved``, ``height_sharded``, ``width_sharded``,
+            ``block_sharded`` or ``nd_sharded``.
+        tt_page_layout: ``tile``: one page is one tile; ``row_major``: one row.
         tt_tile_shape: ``[height, width]`` in elements; only where pages are tiles.
         tt_num_tiles_height: Tiles of one matrix, only where pages are tiles; ``tt_num_tiles_width`` alike.
         tt_num_matrices: The product of all dimensions but the last two.
@@ -88,8 +120,9 @@ class BufferAttrs(TypedDict, total=False):
         tt_page_size: Bytes of one page.
         tt_aligned_page_size: Bytes from one page of a bank to the next.
         tt_num_pages: Pages of the whole tensor.
-        tt_num_banks: Banks over which the pages are dealt, one each in turn.
+        tt_num_banks: Banks that have the pages; without shards they take one each in turn.
         tt_bytes_per_bank: Bytes that the tensor reserves in every bank.
+        tt_shard: How it is cut; only of a tensor with shards.
         tt_accessor_ct_args: The compile-time words of tt-metal's TensorAccessorArgs.
     """
 
@@ -115,6 +148,7 @@ class BufferAttrs(TypedDict, total=False):
     tt_num_pages: int
     tt_num_banks: int
     tt_bytes_per_bank: int
+    tt_shard: ShardAttrs
     tt_accessor_ct_args: list[int]
 
 
@@ -150,14 +184,19 @@ def buffer_attrs(func: "PrimFunc", buffer: "str | int | Var") -> BufferAttrs:
         ArgumentError: Neither argument is of a kind that is named above.
     """
     entries = list_buffer_attrs(func)
+    position = find_buffer(func, buffer, [(entry["param_index"], entry["name"]) for entry in entries])
+    return next(entry for entry in entries if entry["param_index"] == position)
+
+
+def find_buffer(func: "PrimFunc", buffer: "str | int | Var", tensors: list[tuple[int, str]]) -> int:
+    """The position of the one tensor that is meant, of those whose positions and names are given."""
     if isinstance(buffer, str):
-        found = [entry for entry in entries if entry["name"] == buffer]
+        found = [position for position, name in tensors if name == buffer]
     else:
-        position = _parameter_index(func, buffer)
-        found = [entry for entry in entries if entry["param_index"] == position]
+        found = [position for position, _ in tensors if position == _parameter_index(func, buffer)]
     if len(found) == 1:
         return found[0]
-    known = ", ".join(f"{entry['name']} (parameter {entry['param_index']})" for entry in entries) or "none"
+    known = ", ".join(f"{name} (parameter {position})" for position, name in tensors) or "none"
     if found:
         raise refusal("TT107", f"{len(found)} tensors are named {buffer}; give an index instead. Tensors: {known}")
     raise refusal("TT106", f"no tensor parameter {buffer}; tensors: {known}")
@@ -183,14 +222,15 @@ def read_attribute(func: "PrimFunc", key: str, pass_name: str) -> Any:
         raise refusal("TT102", f"found {type(func).__name__}; expected a PrimFunc")
     if not func.attrs or key not in func.attrs:
         raise refusal("TT109", f"the function has no attribute {key}; run tilelang.tt.{pass_name} first")
-    return _to_python(func.attrs[key])
+    return to_python(func.attrs[key])
 
 
-def _to_python(value: Any) -> Any:
+def to_python(value: Any) -> Any:
+    """The IR's containers as Python's own."""
     if isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):
         return str(value)  # tvm-ffi has a string class of its own
     if hasattr(value, "items"):
-        return {str(key): _to_python(item) for key, item in value.items()}
-    return [_to_python(item) for item in value]
+        return {str(key): to_python(item) for key, item in value.items()}
+    return [to_python(item) for item in value]

@@ -5,6 +5,7 @@
 #include "ir/parameters.h"
 #include "ir/size.h"
 #include "transform/apply_tt_defaults.h"
+#include "transform/buffer_layouts.h"
 #include "transform/infer_tt_schedule.h"
 #include "transform/infer_tt_shard.h"
 #include "transform/verify_tt_metadata.h"
@@ -26,6 +27,16 @@ Value OnlyArgument(Arguments arguments) {
   return Value::FromArgument(arguments[0]);
 }
 
+/*! [index, name] of every tensor parameter. */
+Value TensorParameters(const Value& func) {
+  std::vector<Value> out;
+  for (const ir::Parameter& parameter : ir::Parameters(func)) {
+    if (parameter.memory.is_none()) continue;
+    out.push_back(ir::MakeArray(std::vector<Value>{parameter.index, ir::NameOf(parameter)}));
+  }
+  return ir::MakeArray(out);
+}
+
 bool Register() {
   try {
     ir::RegisterGlobal("tilelang.tt.transform.ApplyTTDefaults", [](Arguments arguments) {
@@ -37,6 +48,13 @@ bool Register() {
                        [](Arguments) { return transform::InferDefaultTTShard(); });
     ir::RegisterGlobal("tilelang.tt.transform.VerifyTTMetadata",
                        [](Arguments) { return transform::VerifyTTMetadata(); });
+    ir::RegisterGlobal("tilelang.tt.tensor_parameters", [](Arguments arguments) {
+      return TensorParameters(OnlyArgument(arguments));
+    });
+    ir::RegisterGlobal("tilelang.tt.check_buffer_layouts", [](Arguments arguments) {
+      transform::ReadBufferLayouts(OnlyArgument(arguments));
+      return Value();
+    });
     ir::RegisterGlobal("tilelang.tt.is_kernel", [](Arguments arguments) {
       return Value(ir::IsKernel(OnlyArgument(arguments)));
     });

@@ -27,6 +27,7 @@ std::string_view ToString(PageLayout layout);
 /*! What is chosen for one tensor, before its shape is looked at. */
 struct LayoutChoice {
   const device::DataFormat* format;
+  bool format_is_chosen = false;  // else it is the dtype's own
   Memory memory = Memory::kDram;
   PageLayout page_layout = PageLayout::kTile;
   device::TileShape tile = device::kDefaultTile;  // of tiled pages

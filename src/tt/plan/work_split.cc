@@ -52,6 +52,10 @@ CoreOrder ParseCoreOrder(std::string_view name) {
                                          "\"; expected one of: row_major, column_major");
 }
 
+std::string_view ToString(CoreOrder order) {
+  return order == CoreOrder::kRowMajor ? "row_major" : "column_major";
+}
+
 CoreSet::CoreSet(std::vector<CoreRange> ranges) : ranges_(std::move(ranges)), size_(0) {
   if (ranges_.empty()) {
     throw Error(ErrorCode::kNoCores,

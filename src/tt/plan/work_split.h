@@ -15,6 +15,7 @@ enum class CoreOrder { kRowMajor, kColumnMajor };
 
 /*! "row_major" or "column_major"; refuses every other name. */
 CoreOrder ParseCoreOrder(std::string_view name);
+std::string_view ToString(CoreOrder order);
 
 /*!
  * Rectangles of cores in list order. Linear core ids run through the rectangles in that order, and

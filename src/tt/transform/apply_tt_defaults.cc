@@ -70,6 +70,7 @@ ir::Entries Complete(const Value& attrs, const Value& overrides) {
   add(input::kTileHeight, device::kDefaultTile.height);
   add(input::kTileWidth, device::kDefaultTile.width);
   add(input::kDataFormat, Value());
+  add(input::kBufferLayouts, Value());
   return inputs;
 }
 
@@ -91,6 +92,7 @@ void Validate(const Value& func, const ir::Entries& entries) {
   check([&] { inputs.LayoutType(); });
   check([&] { inputs.Tile(); });
   check([&] { inputs.DataFormat(); });
+  check([&] { inputs.BufferLayouts(); });
   if (!diagnostics.empty()) ir::Refuse(func, diagnostics);
 }
 

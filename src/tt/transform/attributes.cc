@@ -160,6 +160,12 @@ std::string Inputs::DataFormat() const {
   return format;
 }
 
+transform::BufferLayouts Inputs::BufferLayouts() const {
+  const Value layouts = ir::MapGet(attrs_, input::kBufferLayouts);
+  if (layouts.is_none()) return {};
+  return Naming(input::kBufferLayouts.text(), [&] { return ReadBufferLayouts(layouts); });
+}
+
 void Inputs::CheckPolicy() const {
   const std::string policy = String(input::kSchedulePolicy);
   Naming(input::kSchedulePolicy.text(), [&] { plan::CheckPolicy(policy); });

@@ -11,6 +11,7 @@
 #include "ir/ffi.h"
 #include "plan/tensor_layout.h"
 #include "plan/work_split.h"
+#include "transform/buffer_layouts.h"
 
 namespace tt::transform {
 
@@ -25,6 +26,7 @@ inline constinit const ir::Interned kLayoutType{"tt_layout_type"};
 inline constinit const ir::Interned kTileHeight{"tt_tile_height"};
 inline constinit const ir::Interned kTileWidth{"tt_tile_width"};
 inline constinit const ir::Interned kDataFormat{"tt_data_format"};
+inline constinit const ir::Interned kBufferLayouts{"tt_buffer_layouts"};
 }  // namespace input
 
 /*! The inputs of one function. What is missing, mistyped or unknown is refused by its key. */
@@ -40,6 +42,8 @@ class Inputs {
   plan::Memory LayoutType() const;
   /*! The format that the user chose for all tensors that can have it; empty where none is. */
   std::string DataFormat() const;
+  /*! What the user chose for single tensors. */
+  transform::BufferLayouts BufferLayouts() const;
 
   /*! Refuse a policy or order that does not exist. */
   void CheckPolicy() const;

@@ -5,7 +5,7 @@
 //   ...                                          "tt_padded_shape": [128, 128], ...}, ...]})
 //                                            ...
 //
-// Requires: the inputs of ApplyTTDefaults.
+// Requires: the inputs of ApplyTTDefaults; tt_buffer_layouts has what was chosen for single tensors.
 // Ensures:  tt_buffers describes every buffer parameter, in parameter order; functions that are no
 //           kernels have none.
 // Rejects:  missing or unknown inputs; tensors of an unknown dtype, of empty shape, or
@@ -46,7 +46,7 @@ constinit const Interned kAlignedPageSize{"tt_aligned_page_size"}, kNumPages{"tt
 constinit const Interned kAccessorCtArgs{"tt_accessor_ct_args"}, kMemory{"tt_memory"};
 constinit const Interned kNumBanks{"tt_num_banks"}, kBytesPerBank{"tt_bytes_per_bank"};
 constinit const Interned kPaddingBytes{"tt_padding_bytes"};
-constinit const Interned kPaddingPercent{"tt_padding_percent"};
+constinit const Interned kPaddingPercent{"tt_padding_percent"}, kShard{"tt_shard"};
 }  // namespace key
 
 /*! What holds for all tensors of a function. */
@@ -54,7 +54,8 @@ struct Context {
   device::Device device;
   plan::Memory memory;
   device::TileShape tile;
-  std::string format;  // chosen for all tensors that can have it; empty where none is
+  std::string format;     // chosen for all tensors that can have it; empty where none is
+  BufferLayouts layouts;  // chosen for single tensors
 };
 
 /*! A tensor that can be laid out. */
@@ -116,16 +117,24 @@ void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape,
   }
 }
 
-plan::LayoutChoice ChoiceFor(const std::string& dtype, const Context& context) {
-  const std::string_view format = device::CommonChoice(dtype, context.format);
-  return {
-      .format = &device::FormatOf(dtype, format), .memory = context.memory, .tile = context.tile};
+/*! What holds for a tensor: its own layout, and the inputs of the function where it has none. */
+plan::LayoutChoice ChoiceFor(int64_t index, const std::string& dtype, const Context& context) {
+  const auto found = context.layouts.find(index);
+  const BufferLayout own = found == context.layouts.end() ? BufferLayout{} : found->second;
+  const std::string_view format =
+      own.data_format.empty() ? device::CommonChoice(dtype, context.format) : own.data_format;
+  return {.format = &device::FormatOf(dtype, format),
+          .format_is_chosen = !format.empty(),
+          .memory = own.memory.value_or(context.memory),
+          .page_layout = own.page_layout.value_or(plan::PageLayout::kTile),
+          .tile = own.tile.value_or(context.tile),
+          .shard = own.shard};
 }
 
 Tensor LayOut(const Parameter& parameter, const ir::ShapeVariables& variables,
               const Context& context) {
   const ir::Buffer buffer = ir::ReadBuffer(parameter);
-  const plan::LayoutChoice choice = ChoiceFor(buffer.dtype, context);
+  const plan::LayoutChoice choice = ChoiceFor(parameter.index, buffer.dtype, context);
   plan::Shape shape = ReadShape(buffer.shape, variables);
   plan::TensorLayout layout = plan::LayOut(shape, choice, context.device);
   CheckCompact(buffer, shape, variables);
@@ -143,8 +152,44 @@ const char* HelpFor(ErrorCode code) {
     case ErrorCode::kTensorOrder:
     case ErrorCode::kStrideCount:
     case ErrorCode::kStrides: return "pass a compact tensor of positive extents";
+    case ErrorCode::kRowMajorDtype:
+    case ErrorCode::kTiledFormat:
+      return "choose other pages or another format with annotate_tt_layout";
+    case ErrorCode::kStorageFormat:
+    case ErrorCode::kFormatDevice: return "choose another format with annotate_tt_layout";
+    case ErrorCode::kShardSymbolic:
+      return "run specialize before this pass, or leave the tensor interleaved";
+    case ErrorCode::kL1Capacity:
+      return "put the tensor into DRAM, or cut it into smaller shards on more cores";
+    case ErrorCode::kNoCores:
+    case ErrorCode::kCoreRectangle:
+    case ErrorCode::kCoresOverlap:
+    case ErrorCode::kCoresOutside:
+    case ErrorCode::kShardShape:
+    case ErrorCode::kShardTile:
+    case ErrorCode::kShardMatch:
+    case ErrorCode::kShardCount:
+    case ErrorCode::kShardRectangle:
+    case ErrorCode::kShardGrid2D:
+    case ErrorCode::kShardShares:
+    case ErrorCode::kShardBanks: return "change the shard that annotate_tt_layout gave the tensor";
     default: return "";
   }
+}
+
+/*! Refuses layouts of parameters that are no tensors. */
+void CheckLaidOut(const Value& func, const std::vector<Parameter>& parameters,
+                  const BufferLayouts& layouts) {
+  std::vector<ir::Diagnostic> diagnostics;
+  for (const auto& [index, layout] : layouts) {
+    const bool is_parameter = index >= 0 && index < static_cast<int64_t>(parameters.size());
+    if (is_parameter && !parameters[index].memory.is_none()) continue;
+    diagnostics.push_back({ErrorCode::kBufferLayoutParameter,
+                           "attribute tt_buffer_layouts: parameter " + std::to_string(index) +
+                               " is no tensor of the function",
+                           "annotate the tensor again with annotate_tt_layout", Value(), Value()});
+  }
+  if (!diagnostics.empty()) ir::Refuse(func, diagnostics);
 }
 
 /*! What a parameter cannot be made responsible for has no place in a plan. */
@@ -188,6 +233,26 @@ std::vector<Tensor> LayOutAll(const Value& func, const std::vector<Parameter>& p
   return tensors;
 }
 
+Value ShardEntry(const plan::LayoutChoice& choice, const plan::TensorLayout& layout) {
+  const plan::Sharding& sharding = *layout.sharding;
+  std::vector<Value> cores;
+  for (const CoreCoord& core : sharding.cores) cores.push_back(ir::MakeArray({core.x, core.y}));
+  ir::Entries entries = {
+      {"shape", ir::MakeArray(choice.shard->shape)},
+      {"cores", ir::MakeArray(cores)},
+      {"orientation", plan::ToString(sharding.orientation)},
+      {"distribution", plan::ToString(sharding.distribution)},
+      {"tensor_pages", ir::MakeArray(sharding.tensor_pages)},
+      {"shard_pages", ir::MakeArray(sharding.shard_pages)},
+      {"shard_grid", ir::MakeArray(sharding.shard_grid)},
+      {"num_shards", sharding.num_shards},
+      {"shards_per_core", sharding.shards_per_core},
+      {"pages_per_shard", sharding.pages_per_shard},
+  };
+  if (layout.address_if_alone) entries.emplace_back("address_if_alone", *layout.address_if_alone);
+  return ir::MakeMap(entries);
+}
+
 Value BufferEntry(const Tensor& tensor, ir::Access access) {
   const plan::TensorLayout& layout = tensor.layout;
   const plan::LayoutChoice& choice = tensor.choice;
@@ -218,11 +283,13 @@ Value BufferEntry(const Tensor& tensor, ir::Access access) {
     entries.emplace_back(key::kNumTilesWidth, ToValue(layout.num_tiles_width));
   }
   if (layout.needs_padding) entries.emplace_back(key::kPaddedShape, ToValue(layout.padded_shape));
+  if (layout.sharding) entries.emplace_back(key::kShard, ShardEntry(choice, layout));
   return ir::MakeMap(entries);
 }
 
 /*! BufferEntry, remembered: a map of this size is the costliest thing that a pass builds. */
 Value CachedBufferEntry(const Tensor& tensor, ir::Access access) {
+  if (tensor.choice.shard) return BufferEntry(tensor, access);  // rare, and would need long keys
   // What a layout takes from the device is the alignment and the number of banks; not its name,
   // which differing devices may share.
   using Key = std::tuple<std::string, int64_t, std::string, plan::Shape, ir::Access, plan::Memory,
@@ -240,7 +307,9 @@ void WarnOfFloat16(const Value& func, const std::vector<Tensor>& tensors,
                    std::vector<ir::Warning>* warnings) {
   std::string names;
   for (const Tensor& tensor : tensors) {
-    if (tensor.choice.format->name == "Float16") names += (names.empty() ? "" : ", ") + tensor.name;
+    if (tensor.choice.format->name == "Float16" && !tensor.choice.format_is_chosen) {
+      names += (names.empty() ? "" : ", ") + tensor.name;
+    }
   }
   if (names.empty()) return;
   warnings->push_back(
@@ -262,9 +331,10 @@ Value InferAndWarn(const Value& func) {
 Value InferShard(const Value& func, std::vector<ir::Warning>* warnings) {
   if (!ir::IsKernel(func)) return WithoutAttributes(func, ShardKeys());
   const Inputs inputs = Inputs::Of(func);
-  const Context context = {inputs.Device(), inputs.LayoutType(), inputs.Tile(),
-                           inputs.DataFormat()};
+  const Context context = {inputs.Device(), inputs.LayoutType(), inputs.Tile(), inputs.DataFormat(),
+                           inputs.BufferLayouts()};
   const std::vector<Parameter> parameters = ir::Parameters(func);
+  CheckLaidOut(func, parameters, context.layouts);
   const std::vector<Tensor> tensors = LayOutAll(func, parameters, context);
   const ir::KernelAccess access = ir::AccessOf(func, parameters);
   CheckNotForeign(func, access.foreign);
@@ -274,7 +344,7 @@ Value InferShard(const Value& func, std::vector<ir::Warning>* warnings) {
     buffers.push_back(CachedBufferEntry(tensor, access.parameters[tensor.parameter.index]));
   }
   Value out = WithAttributes(func, {{key::kBuffers, ir::MakeArray(buffers)}});
-  if (context.format.empty()) WarnOfFloat16(func, tensors, warnings);
+  WarnOfFloat16(func, tensors, warnings);
   return out;
 }
 

@@ -26,7 +26,7 @@ DTYPES = st.sampled_from(oracle.TILED_DTYPES)
 TILES = st.sampled_from(oracle.TILE_SHAPES)
 SHAPES = st.one_of(
     st.lists(st.integers(1, 200), max_size=2),
-    st.lists(st.integers(1, 4), max_size=6).flatmap(
+    st.lists(st.integers(1, 4), max_size=5).flatmap(
         lambda batch: st.tuples(st.integers(1, 70), st.integers(1, 70)).map(lambda matrix: [*batch, *matrix])
     ),
 )
@@ -121,10 +121,10 @@ def test_a_page_that_is_not_there(page):
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["m", "n", "m * 32", "n + 5"]), st.just(None)), min_size=1, max_size=3),
+    st.lists(st.tuples(st.sampled_from(["m", "n + 5", "m * 32"]), st.just(None)), min_size=1, max_size=3),
     choices(),
-    st.integers(1, 100),
-    st.integers(1, 100),
+    st.integers(1, 8),
+    st.integers(1, 200),
 )
 def test_symbolic_shapes_agree_with_their_values(names, choice, m, n):
     shape, (dtype, options) = [name for name, _ in names], choice
