@@ -15,7 +15,8 @@ from tilelang.tt import Device, _native, errors, transform
 WORDS = (
     *("wormhole_n150", "contiguous", "strided", "block_cyclic", "rectangular", "row_major", "column_major"),
     *("swizzled_row", "dram_interleaved", "Float16_b", "Bfp8_b", "tile", "l1", "dram", "name", "start", "count"),
-    *("A", "m", "worker_grid", "arch", "shard_shape", "cores", "orientation", "m // 32"),
+    *("A", "m", "worker_grid", "arch", "cores", "orientation", "m // 32", "param_index", "memory", "page_layout"),
+    *("data_format", "shard", "kind", "shape", "distribution", "height", "block", "nd", "grid_2d"),
 )
 
 
@@ -35,7 +36,8 @@ PLANNED = tvm.ir.transform.Sequential(
         transform.InferDefaultTTShard(),
     ]
 )
-KEYS = sorted(str(key) for key, _ in PLANNED(tvm.IRModule({"main": kernel}))["main"].attrs.items())
+PLAN = PLANNED(tvm.IRModule({"main": kernel}))["main"]
+KEYS = sorted({*(str(key) for key, _ in PLAN.attrs.items()), "tt_buffer_layouts"})
 
 
 @atheris.instrument_func

@@ -40,11 +40,11 @@ def infer_default_tt_schedule(mod: "ModuleOrFunc") -> "ModuleOrFunc":
 
 
 def infer_default_tt_shard(mod: "ModuleOrFunc") -> "ModuleOrFunc":
-    """Decide how every tensor parameter of every kernel is tiled, padded and placed in DRAM.
+    """Decide how every tensor parameter of every kernel is tiled, padded and placed in memory.
 
     Args:
-        mod: An IRModule or a PrimFunc with the inputs of :func:`tilelang.tt.apply_tt_defaults`. It is
-            not changed.
+        mod: An IRModule or a PrimFunc with the inputs of :func:`tilelang.tt.apply_tt_defaults`, and where
+            single tensors differ, of :func:`tilelang.tt.annotate_tt_layout`. It is not changed.
 
     Returns:
         The same kind of object. Every kernel has ``tt_buffers``; read it with

@@ -46,7 +46,7 @@ def InferDefaultTTSchedule() -> Any:
 
 
 def InferDefaultTTShard() -> Any:
-    """The pass ``tt.InferDefaultTTShard``: how every tensor of a kernel lies in DRAM."""
+    """The pass ``tt.InferDefaultTTShard``: how every tensor of a kernel lies in memory."""
     return _make("tir.transform.InferDefaultTTShard")
 
 

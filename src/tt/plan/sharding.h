@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/checked.h"
 #include "core/core_range.h"
 #include "device/device.h"
 #include "plan/memory.h"
@@ -60,7 +61,7 @@ struct Sharding {
   int64_t shards_per_core;  // the most that a core has, for which every core reserves memory
   int64_t pages_per_shard;
 
-  int64_t PagesPerCore() const { return shards_per_core * pages_per_shard; }
+  int64_t PagesPerCore() const { return CheckedMul(shards_per_core, pages_per_shard); }
 };
 
 /*! Where a page lies. */

@@ -1,4 +1,4 @@
-// InferDefaultTTShard: how every tensor of a kernel lies in DRAM.
+// InferDefaultTTShard: how every tensor of a kernel lies in memory.
 //
 //   A: T.Buffer((100, 100), "bfloat16")      T.func_attr({<inputs>, "tt_buffers": [{"name": "A",
 //   T.func_attr({<inputs>})             -->      "tt_access": "read", "tt_num_pages": 16,
