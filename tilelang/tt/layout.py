@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import index
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from . import _host
 from .errors import refusal
@@ -11,6 +11,7 @@ from .metadata import BufferAttrs, ShardAttrs, find_buffer, to_python
 
 if TYPE_CHECKING:
     from tvm.ir import Var
+    from tvm.tirx import PrimFunc
 
     from .passes import ModuleOrFunc
 
@@ -214,10 +215,26 @@ def annotate_tt_layout(mod: "ModuleOrFunc", buffer: "str | int | Var", layout: L
         raise refusal("TT444", f"the layout is {layout!r}; expected a tilelang.tt.Layout")
     tensors = tvm_ffi.get_global_func("tilelang.tt.tensor_parameters")(mod)
     position = find_buffer(mod, buffer, [(int(at), str(name)) for at, name in tensors])
-    present = mod.attrs["tt_buffer_layouts"] if mod.attrs and "tt_buffer_layouts" in mod.attrs else []
-    entries = {entry["param_index"]: entry for entry in to_python(present)}
+    entries = {entry["param_index"]: entry for entry in _layouts(mod)}
     entries[position] = {"param_index": position, **layout.as_options()}
     layouts = [entries[at] for at in sorted(entries)]
     tvm_ffi.get_global_func("tilelang.tt.check_buffer_layouts")(layouts)
     annotated = mod.with_attr("tt_buffer_layouts", layouts)
     return annotated.without_attr("tt_buffers") if "tt_buffers" in annotated.attrs else annotated
+
+
+def renumber_layouts(func: "PrimFunc", removed: Sequence[int]) -> "PrimFunc":
+    """A function whose parameters at some positions are gone, with its layouts at the others' new positions."""
+    layouts = _layouts(func)
+    if not layouts or not removed:
+        return func
+    moved = [
+        {**entry, "param_index": entry["param_index"] - sum(position < entry["param_index"] for position in removed)}
+        for entry in layouts
+    ]
+    return func.with_attr("tt_buffer_layouts", moved)
+
+
+def _layouts(func: "PrimFunc") -> list[dict[str, Any]]:
+    present = func.attrs.get("tt_buffer_layouts") if func.attrs else None
+    return cast(list[dict[str, Any]], to_python(present)) if present is not None else []

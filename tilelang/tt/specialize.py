@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import transform
 from .errors import refusal
+from .layout import renumber_layouts
 from .passes import run_on_kernels
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def _specialize_module(module: Any, sizes: dict[str, int]) -> Any:
         known |= variables.keys()
         values = {var: _constant(var, sizes[key]) for key, var in variables.items() if key in sizes}
         if values:
-            out.update_func(name, _infer_again(_replace(func, values)))
+            replaced = renumber_layouts(_replace(func, values), _positions(func, values))
+            out.update_func(name, _infer_again(replaced))
     _check_known(sizes, known)
     return out
 
@@ -99,6 +101,11 @@ def _replace(func: Any, values: dict[Any, Any]) -> Any:
     buffer_map = {"buffer_map": func.buffer_map} if hasattr(func, "buffer_map") else {}
     opened = PrimFunc(parameters + added, func.body, func.ret_type, attrs=func.attrs, span=func.span, **buffer_map)
     return tvm_ffi.get_global_func("tirx.Specialize")(opened, values)
+
+
+def _positions(func: Any, values: dict[Any, Any]) -> list[int]:
+    """Where the parameters stood that got a value, and are parameters no more."""
+    return [position for position, param in enumerate(func.params) if any(param.same_as(var) for var in values)]
 
 
 def _infer_again(func: Any) -> Any:

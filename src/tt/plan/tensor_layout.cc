@@ -73,6 +73,7 @@ Int BytesOf(const Int& elements, const LayoutChoice& choice) {
 }
 
 Int Percent(const Int& part, const Int& whole) {
+  if (part == Int(0)) return 0;
   if (!part.is_constant() || !whole.is_constant()) return FloorDiv(part * 100, whole);
   return static_cast<int64_t>(static_cast<__int128>(*part.constant()) * 100 / *whole.constant());
 }

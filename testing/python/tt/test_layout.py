@@ -10,6 +10,7 @@ import tvm
 from hypothesis import given
 from hypothesis import strategies as st
 from support import oracle
+from support.host import T
 from support.infer import bare, copy_kernel, infer, module, plain
 
 from tilelang.tt import (
@@ -24,6 +25,7 @@ from tilelang.tt import (
     infer_default_tt_shard,
     list_buffer_attrs,
     page_location,
+    specialize,
 )
 
 SHARDING = json.loads((Path(__file__).parent / "data" / "sharding_wh_n150.json").read_text())["cases"]
@@ -322,3 +324,41 @@ def test_refused_attributes(code, layouts, message):
 def test_a_page_that_is_not_there(page):
     with pytest.raises(errors.OptionError, match=f"TT422: page {page} of a tensor of 16 pages"):
         page_location(laid_out(Layout()), page)
+
+
+def test_specialize_keeps_layouts_with_their_tensors():
+    """A scalar that gets a value is a parameter no more, and what follows it moves."""
+
+    @T.prim_func
+    def clear(b: T.handle, m: T.int32, a: T.handle):
+        B = T.match_buffer(b, (m, 64), "bfloat16")
+        A = T.match_buffer(a, (m, 64), "bfloat16")
+        bx = T.launch_thread("blockIdx.x", 8)
+        A[bx, 0] = B[bx, 0]
+
+    shard = Shard.height((32, 64), ROW)
+    func = annotate_tt_layout(clear, "A", Layout(memory="l1", shard=shard))
+    with pytest.raises(errors.ShapeError, match=r"TT439: .*symbolic extent") as caught:
+        infer(func)
+    assert "help: run specialize before this pass" in str(caught.value)
+    b, a = list_buffer_attrs(infer(specialize(func, m=256)))
+    assert (b["tt_layout"], a["name"], a["param_index"], a["tt_layout"]) == (
+        "dram_interleaved",
+        "A",
+        1,
+        "height_sharded",
+    )
+
+
+def test_symbolic_rows():
+    @T.prim_func
+    def clear(a: T.handle, m: T.int32):
+        A = T.match_buffer(a, (m, 64), "bfloat16")
+        bx = T.launch_thread("blockIdx.x", 8)
+        A[bx, 0] = T.bfloat16(0)
+
+    entry = buffer_attrs(infer(annotate_tt_layout(clear, "A", Layout(page_layout="row_major"))), "A")
+    assert (entry["tt_num_pages"], entry["tt_bytes_per_bank"]) == ("m", "(m + 11) // 12 * 128")
+    assert (entry["tt_padding_bytes"], entry["tt_padding_percent"]) == (0, 0)
+    with pytest.raises(errors.OptionError, match="TT422: page 0 of a tensor of m pages"):
+        page_location(entry, 0)
