@@ -23,12 +23,17 @@ from .device import Device, devices
 from .errors import explain
 from .layout import Layout, PageLocation, Shard, annotate_tt_layout, page_location
 from .metadata import (
+    AccumulatorAttrs,
     BufferAttrs,
+    CircularBufferAttrs,
+    OnChipAttrs,
     RuntimeArg,
     ScheduleAttrs,
     ShardAttrs,
+    SubBlockAttrs,
     buffer_attrs,
     list_buffer_attrs,
+    on_chip_attrs,
     schedule_attrs,
 )
 from .passes import infer_default_tt_schedule, infer_default_tt_shard, pipeline, verify_tt_metadata
@@ -37,15 +42,19 @@ from .specialize import specialize
 from .target import apply_tt_defaults
 
 __all__ = [
+    "AccumulatorAttrs",
     "BufferAttrs",
+    "CircularBufferAttrs",
     "Device",
     "Layout",
+    "OnChipAttrs",
     "PageLocation",
     "RuntimeArg",
     "RuntimeArgs",
     "ScheduleAttrs",
     "Shard",
     "ShardAttrs",
+    "SubBlockAttrs",
     "__version__",
     "annotate_tt_layout",
     "apply_tt_defaults",
@@ -56,6 +65,7 @@ __all__ = [
     "infer_default_tt_schedule",
     "infer_default_tt_shard",
     "list_buffer_attrs",
+    "on_chip_attrs",
     "page_location",
     "pipeline",
     "runtime_args",

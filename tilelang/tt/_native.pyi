@@ -25,6 +25,22 @@ def lay_out(shape: Sequence[int | str], dtype: str, device: str, options: dict[s
 def locate(shape: Sequence[int], dtype: str, device: str, options: dict[str, Any], page: int) -> tuple[int, int]:
     """The bank of a page and its offset in bytes from where the tensor begins there."""
 
+_OnChipBuffer = tuple[str, Sequence[int | str], int, int, int | None]
+
+def circular_buffers(buffers: Sequence[_OnChipBuffer], tile: Sequence[int], device: str) -> dict[str, Any]:
+    """``(tiles, page size, bytes)`` of each buffer's circular buffer, and the bytes of L1 of all of them.
+
+    A buffer is ``(name, shape, bits of an element, stages, loop)``; the loop is the pipelined one that fills it.
+    """
+
+def check_capacity(
+    buffers: Sequence[_OnChipBuffer], tensor_bytes: int | str, tile: Sequence[int], device: str
+) -> list[tuple[str, str]]:
+    """``(code, message)`` of whatever a core has too little of, beside tensors that take so many bytes of its L1."""
+
+def largest_subblock(num_tiles_height: int, num_tiles_width: int, dst_tiles: int) -> tuple[int, int]:
+    """The largest part of an accumulator that DST holds, ``(height, width)`` in tiles."""
+
 def devices() -> list[dict[str, Any]]:
     """The fields of every known device."""
 

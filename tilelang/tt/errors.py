@@ -115,6 +115,14 @@ class FormatWarning(TTWarning):
     """A data format that Tenstorrent's own library does not offer."""
 
 
+class CapacityWarning(TTWarning):
+    """A kernel that needs more of a core's memory than the device has."""
+
+
+class PaddingWarning(TTWarning):
+    """Padding whose value is wrong for what the kernel computes of it."""
+
+
 class ErrorEntry(NamedTuple):
     """One mistake: its code, the class that it raises or warns with, and what it is."""
 

@@ -114,6 +114,8 @@ class BufferAttrs(TypedDict, total=False):
         tt_num_matrices: The product of all dimensions but the last two.
         tt_needs_padding: Whether the padded shape is not the shape.
         tt_padded_shape: Extents in elements; only where padding is needed.
+        tt_padding_value: What the padding holds, only where there may be any: a number as text, such as ``0`` or
+            ``-inf``; ``any`` where the kernel is proven not to read it; ``unknown`` where it cannot be told.
         tt_padding_bytes: Bytes of the pages that hold no element of the tensor.
         tt_padding_percent: The same in percent of all bytes of the pages, rounded down.
         tt_data_format: How elements are stored, as tt-metal names it.
@@ -140,6 +142,7 @@ class BufferAttrs(TypedDict, total=False):
     tt_num_matrices: int
     tt_needs_padding: bool
     tt_padded_shape: list[int]
+    tt_padding_value: str
     tt_padding_bytes: int
     tt_padding_percent: int
     tt_data_format: str
@@ -150,6 +153,85 @@ class BufferAttrs(TypedDict, total=False):
     tt_bytes_per_bank: int
     tt_shard: ShardAttrs
     tt_accessor_ct_args: list[int]
+
+
+class CircularBufferAttrs(TypedDict):
+    """A circular buffer in L1, in which a buffer of the kernel's lies.
+
+    Attributes:
+        name: As the user wrote it.
+        scope: As the kernel allocates it, such as ``shared.dyn`` or ``local.fragment``.
+        dtype: Of an element, in the kernel.
+        data_format: How elements are stored in tiles, as tt-metal names it; ``none`` where it has no such format.
+        shape: Extents in elements.
+        num_tiles: Tiles, and pages, of one stage.
+        page_size: Bytes of one tile.
+        num_stages: How many stages a pipelined loop keeps of it; 1 without one.
+        bytes: Of all stages.
+    """
+
+    name: str
+    scope: str
+    dtype: str
+    data_format: str
+    shape: list[int]
+    num_tiles: int
+    page_size: int
+    num_stages: int
+    bytes: int
+
+
+class SubBlockAttrs(TypedDict):
+    """The largest part of an accumulator that DST holds at once, in one of its modes.
+
+    Attributes:
+        fp32_dest_acc_en: Whether DST holds elements of 32 bits.
+        dst_full_sync_en: Whether the whole of DST is in use, and not one half while the other is packed.
+        dst_tiles: Tiles that DST holds in this mode.
+        subblock: ``[height, width]`` in tiles.
+    """
+
+    fp32_dest_acc_en: bool
+    dst_full_sync_en: bool
+    dst_tiles: int
+    subblock: list[int]
+
+
+class AccumulatorAttrs(TypedDict):
+    """A buffer that matrices are multiplied into.
+
+    Attributes:
+        name: As the user wrote it.
+        circular_buffer: Its position in ``circular_buffers``.
+        num_tiles_height: Tiles of one matrix; ``num_tiles_width`` alike.
+        subblocks: One for each mode of DST; none where the size depends on shape variables.
+    """
+
+    name: str
+    circular_buffer: int
+    num_tiles_height: int
+    num_tiles_width: int
+    subblocks: list[SubBlockAttrs]
+
+
+class OnChipAttrs(TypedDict, total=False):
+    """What one launch needs of each core that runs it: an entry of ``tt_on_chip``.
+
+    Attributes:
+        circular_buffers: In the order in which the kernel allocates them.
+        num_circular_buffers: How many those are.
+        max_circular_buffers: How many a core has; absent where that is not known.
+        l1_bytes: From the start of the first to the end of the last.
+        l1_available: Bytes that the device, and tensors in L1, leave to them; absent where that is not known.
+        accumulators: The buffers that matrices are multiplied into.
+    """
+
+    circular_buffers: list[CircularBufferAttrs]
+    num_circular_buffers: int
+    max_circular_buffers: int
+    l1_bytes: int
+    l1_available: int
+    accumulators: list[AccumulatorAttrs]
 
 
 def schedule_attrs(func: "PrimFunc") -> ScheduleAttrs:
@@ -169,6 +251,15 @@ def list_buffer_attrs(func: "PrimFunc") -> list[BufferAttrs]:
         MissingInputError: ``infer_default_tt_shard`` has not been run on the kernel.
     """
     return cast(list[BufferAttrs], read_attribute(func, "tt_buffers", "infer_default_tt_shard"))
+
+
+def on_chip_attrs(func: "PrimFunc") -> list[OnChipAttrs]:
+    """What each launch of a kernel needs of the cores that run it, in program order.
+
+    Raises:
+        MissingInputError: ``infer_default_tt_shard`` has not been run on the kernel.
+    """
+    return cast(list[OnChipAttrs], read_attribute(func, "tt_on_chip", "infer_default_tt_shard"))
 
 
 def buffer_attrs(func: "PrimFunc", buffer: "str | int | Var") -> BufferAttrs:

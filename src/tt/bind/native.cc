@@ -13,6 +13,7 @@
 #include "core/int.h"
 #include "device/data_format.h"
 #include "device/device.h"
+#include "plan/on_chip.h"
 #include "plan/schedule.h"
 #include "plan/tensor_layout.h"
 #include "plan/work_split.h"
@@ -171,6 +172,56 @@ py::tuple Locate(const py::sequence& shape, const std::string& dtype, const std:
   return py::make_tuple(at.bank, at.offset);
 }
 
+/*! Buffers as (name, shape, bits of an element, stages, loop or None). */
+std::vector<plan::OnChipBuffer> ToOnChipBuffers(const py::list& buffers) {
+  std::vector<plan::OnChipBuffer> out;
+  for (const py::handle entry : buffers) {
+    const auto buffer = entry.cast<py::tuple>();
+    plan::OnChipBuffer read{.name = buffer[0].cast<std::string>(),
+                            .element_bits = buffer[2].cast<int64_t>(),
+                            .shape = ToShape(buffer[1].cast<py::sequence>()),
+                            .num_stages = buffer[3].cast<int64_t>(),
+                            .pipeline = std::nullopt};
+    if (!buffer[4].is_none()) read.pipeline = buffer[4].cast<size_t>();
+    out.push_back(std::move(read));
+  }
+  return out;
+}
+
+py::dict CircularBuffers(const py::list& buffers, std::array<int64_t, 2> tile,
+                         const std::string& device_name) {
+  const device::TileShape shape = {tile[0], tile[1]};
+  const device::Device& device = device::FindDevice(device_name);
+  std::vector<plan::CircularBuffer> circular;
+  py::list entries;
+  for (const plan::OnChipBuffer& buffer : ToOnChipBuffers(buffers)) {
+    circular.push_back(plan::MakeCircularBuffer(buffer, shape));
+    entries.append(py::make_tuple(ToPython(circular.back().num_tiles), circular.back().page_size,
+                                  ToPython(circular.back().bytes)));
+  }
+  const int64_t alignment = device.Known(&device::Device::cb_alignment);
+  py::dict out;
+  out["circular_buffers"] = entries;
+  out["l1_bytes"] = ToPython(plan::BytesOfL1(circular, alignment));
+  return out;
+}
+
+py::list CheckCapacity(const py::list& buffers, const py::object& tensor_bytes,
+                       std::array<int64_t, 2> tile, const std::string& device) {
+  py::list out;
+  for (const plan::CapacityProblem& problem :
+       plan::CheckCapacity(ToOnChipBuffers(buffers), ToShape(py::make_tuple(tensor_bytes))[0],
+                           {tile[0], tile[1]}, device::FindDevice(device))) {
+    out.append(py::make_tuple(ToString(problem.code), problem.message));
+  }
+  return out;
+}
+
+py::tuple LargestSubBlock(int64_t num_tiles_height, int64_t num_tiles_width, int64_t dst_tiles) {
+  const plan::SubBlock block = plan::LargestSubBlock(num_tiles_height, num_tiles_width, dst_tiles);
+  return py::make_tuple(block.height, block.width);
+}
+
 std::string TypeName(const py::handle& value) {
   return py::str(py::type::handle_of(value).attr("__name__"));
 }
@@ -307,6 +358,12 @@ PYBIND11_MODULE(_native, module) {
              py::arg("options"));
   module.def("locate", &Locate, py::arg("shape"), py::arg("dtype"), py::arg("device"),
              py::arg("options"), py::arg("page"));
+  module.def("circular_buffers", &CircularBuffers, py::arg("buffers"), py::arg("tile"),
+             py::arg("device"));
+  module.def("check_capacity", &CheckCapacity, py::arg("buffers"), py::arg("tensor_bytes"),
+             py::arg("tile"), py::arg("device"));
+  module.def("largest_subblock", &LargestSubBlock, py::arg("num_tiles_height"),
+             py::arg("num_tiles_width"), py::arg("dst_tiles"));
   module.def("devices", &Devices);
   module.def("find_device", &FindDevice, py::arg("name"));
   module.def("complete_device", &CompleteDevice, py::arg("fields"));

@@ -29,6 +29,8 @@ enum class ErrorKind {
   kInternal,
   kHostWarning,
   kFormatWarning,
+  kCapacityWarning,
+  kPaddingWarning,
 };
 
 enum class ErrorCode : int {
@@ -103,6 +105,8 @@ constexpr const char* ErrorClass(ErrorKind kind) {
     case ErrorKind::kInternal: return "InternalError";
     case ErrorKind::kHostWarning: return "HostWarning";
     case ErrorKind::kFormatWarning: return "FormatWarning";
+    case ErrorKind::kCapacityWarning: return "CapacityWarning";
+    case ErrorKind::kPaddingWarning: return "PaddingWarning";
   }
   return "InternalError";
 }

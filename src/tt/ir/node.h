@@ -57,9 +57,12 @@ enum class FieldId {
   kColumn,
   kData,
   kDef,
+  kDefIds,
   kDict,
+  kDom,
   kDtype,
   kElemOffset,
+  kElseCase,
   kExtent,
   kExtents,
   kIndices,
@@ -78,6 +81,8 @@ enum class FieldId {
   kOffset,
   kOp,
   kParams,
+  kPredicate,
+  kRegion,
   kReplica,
   kScope,
   kSeq,
@@ -91,6 +96,7 @@ enum class FieldId {
   kStorageScope,
   kStride,
   kStrides,
+  kThenCase,
   kThreadBinding,
   kThreadTag,
   kTy,
@@ -117,6 +123,12 @@ struct TypeInfo {
 /*! Looked up once per type; lives as long as the process. */
 const TypeInfo& TypeOf(int32_t type_index);
 inline const TypeInfo& TypeOf(const Value& object) { return TypeOf(object.type_index()); }
+
+/*! The type key without its namespace, which differs between hosts. */
+inline std::string_view ShortKey(const Value& node) {
+  const std::string_view key = TypeOf(node).key;
+  return key.substr(key.rfind('.') + 1);
+}
 
 inline NodeKind KindOf(const Value& value) {
   return value.type_index() >= kTVMFFIDynObjectBegin ? TypeOf(value).kind : NodeKind::kLeaf;

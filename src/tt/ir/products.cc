@@ -37,11 +37,6 @@ bool StartsWithAny(std::string_view text, const std::string_view (&prefixes)[N])
   return std::ranges::any_of(prefixes, [&](auto prefix) { return text.starts_with(prefix); });
 }
 
-std::string_view ShortKey(const Value& node) {
-  const std::string_view key = TypeOf(node).key;
-  return key.substr(key.rfind('.') + 1);
-}
-
 /*! Walks over a kernel's statements once. */
 class KernelReader {
  public:

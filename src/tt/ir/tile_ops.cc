@@ -69,6 +69,8 @@ bool MayAccumulate(std::string_view op) {
          std::ranges::any_of(kOpaquePrefixes, [&](auto prefix) { return op.starts_with(prefix); });
 }
 
+bool MultipliesMatrices(std::string_view op) { return op.find("gemm") != std::string_view::npos; }
+
 TilePrimitive::TilePrimitive(std::string_view op, std::span<const TVMFFIAny> args)
     : destinations_(1) {
   op.remove_prefix(std::min(op.size(), kTilePrefix.size()));

@@ -17,6 +17,9 @@ bool UpdatesDestination(std::string_view op);
 /*! Whether values may be accumulated where this operation, of whatever dialect, is called. */
 bool MayAccumulate(std::string_view op);
 
+/*! Whether what this operation, of whatever dialect, writes is a product of matrices. */
+bool MultipliesMatrices(std::string_view op);
+
 /*! One call of a tile primitive of TIRx, an operation named tirx.tile.*. */
 class TilePrimitive {
  public:

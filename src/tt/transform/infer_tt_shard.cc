@@ -6,13 +6,15 @@
 //                                            ...
 //
 // Requires: the inputs of ApplyTTDefaults; tt_buffer_layouts has what was chosen for single tensors.
-// Ensures:  tt_buffers describes every buffer parameter, in parameter order; functions that are no
-//           kernels have none.
+// Ensures:  tt_buffers describes every buffer parameter, in parameter order, and tt_on_chip what each
+//           launch needs of a core; functions that are no kernels have neither.
+// Warns of: float16, needs that a core does not meet, padding that a reduction takes for elements.
 // Rejects:  missing or unknown inputs; tensors of an unknown dtype, of empty shape, or
 //           that are not compact, row-major and in DRAM; raw pointers, whose shape nobody knows;
 //           kernels that use memory of unknown origin.
 #include "transform/infer_tt_shard.h"
 
+#include <algorithm>
 #include <optional>
 #include <tuple>
 
@@ -21,10 +23,13 @@
 #include "ir/diagnostic.h"
 #include "ir/launch.h"
 #include "ir/node.h"
+#include "ir/on_chip.h"
+#include "ir/padding.h"
 #include "ir/size.h"
 #include "plan/tensor_layout.h"
 #include "transform/attributes.h"
 #include "transform/cache.h"
+#include "transform/on_chip.h"
 #include "transform/pass.h"
 
 namespace tt::transform {
@@ -47,6 +52,7 @@ constinit const Interned kAccessorCtArgs{"tt_accessor_ct_args"}, kMemory{"tt_mem
 constinit const Interned kNumBanks{"tt_num_banks"}, kBytesPerBank{"tt_bytes_per_bank"};
 constinit const Interned kPaddingBytes{"tt_padding_bytes"};
 constinit const Interned kPaddingPercent{"tt_padding_percent"}, kShard{"tt_shard"};
+constinit const Interned kPaddingValue{"tt_padding_value"}, kOnChip{"tt_on_chip"};
 }  // namespace key
 
 /*! What holds for all tensors of a function. */
@@ -253,7 +259,7 @@ Value ShardEntry(const plan::LayoutChoice& choice, const plan::TensorLayout& lay
   return ir::MakeMap(entries);
 }
 
-Value BufferEntry(const Tensor& tensor, ir::Access access) {
+Value BufferEntry(const Tensor& tensor, ir::Access access, const std::string& padding_value) {
   const plan::TensorLayout& layout = tensor.layout;
   const plan::LayoutChoice& choice = tensor.choice;
   ir::Entries entries = {
@@ -282,24 +288,29 @@ Value BufferEntry(const Tensor& tensor, ir::Access access) {
     entries.emplace_back(key::kNumTilesHeight, ToValue(layout.num_tiles_height));
     entries.emplace_back(key::kNumTilesWidth, ToValue(layout.num_tiles_width));
   }
-  if (layout.needs_padding) entries.emplace_back(key::kPaddedShape, ToValue(layout.padded_shape));
+  if (layout.needs_padding) {
+    entries.emplace_back(key::kPaddedShape, ToValue(layout.padded_shape));
+    entries.emplace_back(key::kPaddingValue, padding_value);
+  }
   if (layout.sharding) entries.emplace_back(key::kShard, ShardEntry(choice, layout));
   return ir::MakeMap(entries);
 }
 
 /*! BufferEntry, remembered: a map of this size is the costliest thing that a pass builds. */
-Value CachedBufferEntry(const Tensor& tensor, ir::Access access) {
-  if (tensor.choice.shard) return BufferEntry(tensor, access);  // rare, and would need long keys
+Value CachedBufferEntry(const Tensor& tensor, ir::Access access, const std::string& padding_value) {
+  // Rare, and would need long keys.
+  if (tensor.choice.shard) return BufferEntry(tensor, access, padding_value);
   // What a layout takes from the device is the alignment and the number of banks; not its name,
   // which differing devices may share.
-  using Key = std::tuple<std::string, int64_t, std::string, plan::Shape, ir::Access, plan::Memory,
-                         plan::PageLayout, device::TileShape, std::string_view, Int, int64_t>;
+  using Key =
+      std::tuple<std::string, int64_t, std::string, plan::Shape, ir::Access, plan::Memory,
+                 plan::PageLayout, device::TileShape, std::string_view, Int, int64_t, std::string>;
   static auto* cache = new Cache<Key, Value>;
   const plan::LayoutChoice& choice = tensor.choice;
   return cache->Get({tensor.name, tensor.parameter.index, tensor.dtype, tensor.shape, access,
                      choice.memory, choice.page_layout, choice.tile, choice.format->name,
-                     tensor.layout.aligned_page_size, tensor.layout.num_banks},
-                    [&] { return BufferEntry(tensor, access); });
+                     tensor.layout.aligned_page_size, tensor.layout.num_banks, padding_value},
+                    [&] { return BufferEntry(tensor, access, padding_value); });
 }
 
 /*! float16 is a format of the hardware but not of ttnn; whoever stores it so should know. */
@@ -317,6 +328,49 @@ void WarnOfFloat16(const Value& func, const std::vector<Tensor>& tensors,
        "kernel " + ir::FunctionName(func) + " stores " + names +
            " as Float16, which ttnn has no tensor type for; "
            "apply_tt_defaults(mod, data_format=\"Float16_b\") stores float16 as bfloat16"});
+}
+
+/*! What the padding of each parameter holds; the walk is spared where none has any. */
+ir::PaddingFacts PaddingOf(const Value& func, const std::vector<Parameter>& parameters,
+                           const std::vector<Tensor>& tensors) {
+  std::vector<bool> padded(parameters.size());
+  for (const Tensor& tensor : tensors) {
+    padded[tensor.parameter.index] = tensor.layout.needs_padding;
+  }
+  const bool any = std::ranges::find(padded, true) != padded.end();
+  return any ? ir::ReadPadding(func, parameters, padded)
+             : ir::PaddingFacts{.values = std::vector<std::string>(parameters.size()), .traps = {}};
+}
+
+/*! A reduction over the edge of a tensor takes what the padding holds for elements. */
+void WarnOfTraps(const Value& func, const std::vector<Parameter>& parameters,
+                 const std::vector<ir::PaddingTrap>& traps, std::vector<ir::Warning>* warnings) {
+  for (const ir::PaddingTrap& trap : traps) {
+    const std::string name = ir::NameOf(parameters[trap.parameter]);
+    warnings->push_back({ErrorCode::kPaddingTrap,
+                         "kernel " + ir::FunctionName(func) + ": " + trap.consumer +
+                             " takes the padding of `" + name + "`, which holds " + trap.value +
+                             ", for elements; expected " + trap.needed + "\nhelp: " + trap.remedy});
+  }
+}
+
+/*! Inference goes on: the kernel may be meant for another device. */
+void WarnOfCapacity(const Value& func, const device::Device& device,
+                    const std::vector<plan::CapacityProblem>& problems,
+                    std::vector<ir::Warning>* warnings) {
+  for (const plan::CapacityProblem& problem : problems) {
+    warnings->push_back({problem.code, "kernel " + ir::FunctionName(func) + " on " + device.name +
+                                           " needs " + problem.message});
+  }
+}
+
+OnChipContext OnChipContextOf(const Context& context, const std::vector<Tensor>& tensors) {
+  OnChipContext out{.device = context.device, .tile = context.tile, .format = context.format};
+  for (const Tensor& tensor : tensors) {
+    if (tensor.choice.memory != plan::Memory::kL1) continue;
+    out.tensor_bytes = out.tensor_bytes + tensor.layout.bytes_per_bank;
+  }
+  return out;
 }
 
 Value InferAndWarn(const Value& func) {
@@ -339,17 +393,27 @@ Value InferShard(const Value& func, std::vector<ir::Warning>* warnings) {
   const ir::KernelAccess access = ir::AccessOf(func, parameters);
   CheckNotForeign(func, access.foreign);
 
+  const ir::PaddingFacts padding = PaddingOf(func, parameters, tensors);
+
   std::vector<Value> buffers;
   for (const Tensor& tensor : tensors) {
-    buffers.push_back(CachedBufferEntry(tensor, access.parameters[tensor.parameter.index]));
+    const int64_t index = tensor.parameter.index;
+    buffers.push_back(CachedBufferEntry(tensor, access.parameters[index], padding.values[index]));
   }
-  Value out = WithAttributes(func, {{key::kBuffers, ir::MakeArray(buffers)}});
+  const OnChipContext on_chip = OnChipContextOf(context, tensors);
+  const OnChipNeeds needs =
+      OnChipNeedsOf(ir::ReadOnChip(ir::Get(func, ir::FieldId::kBody), parameters), on_chip);
+  Value out =
+      WithAttributes(func, {{key::kBuffers, ir::MakeArray(buffers)},
+                            {key::kOnChip, ir::MakeArray(std::vector<Value>{needs.entry})}});
+  WarnOfCapacity(func, context.device, needs.problems, warnings);
+  WarnOfTraps(func, parameters, padding.traps, warnings);
   WarnOfFloat16(func, tensors, warnings);
   return out;
 }
 
 const std::vector<std::string>& ShardKeys() {
-  static const std::vector<std::string> keys = {"tt_buffers"};
+  static const std::vector<std::string> keys = {"tt_buffers", "tt_on_chip"};
   return keys;
 }
 

@@ -8,8 +8,22 @@ import sys
 import pytest
 from support.examples import ROOT, examples, pattern, run
 
-from tilelang.tt import BufferAttrs, RuntimeArg, ScheduleAttrs, _host, apply_tt_defaults, errors, transform
+from tilelang.tt import (
+    AccumulatorAttrs,
+    BufferAttrs,
+    CircularBufferAttrs,
+    OnChipAttrs,
+    RuntimeArg,
+    ScheduleAttrs,
+    SubBlockAttrs,
+    _host,
+    apply_tt_defaults,
+    errors,
+    transform,
+)
 
+# In the order of the tables of attributes.md.
+VIEWS = (ScheduleAttrs, RuntimeArg, BufferAttrs, OnChipAttrs, CircularBufferAttrs, AccumulatorAttrs, SubBlockAttrs)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES_WITH_PYTHON = [page for page in PAGES if examples(page)]
 
@@ -65,7 +79,7 @@ def test_attributes_page_lists_every_key():
     page = (ROOT / "docs" / "attributes.md").read_text(encoding="utf-8")
     inputs = {f"tt_{name}" for name in inspect.signature(apply_tt_defaults).parameters if name != "mod"}
     inputs.add("tt_buffer_layouts")  # by annotate_tt_layout
-    tables = [inputs, *(set(view.__annotations__) for view in (ScheduleAttrs, RuntimeArg, BufferAttrs))]
+    tables = [inputs, *(set(view.__annotations__) for view in VIEWS)]
     documented = [
         {key for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)}
         for table in re.findall(r"^\| key \|.*?(?=\n\n)", page, re.MULTILINE | re.DOTALL)

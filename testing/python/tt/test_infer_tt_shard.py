@@ -16,6 +16,16 @@ def buffers_of(func):
     return plain(func.attrs["tt_buffers"])
 
 
+NOTHING_ON_CHIP = {
+    "circular_buffers": [],
+    "num_circular_buffers": 0,
+    "max_circular_buffers": 32,
+    "l1_bytes": 0,
+    "l1_available": 1393312,
+    "accumulators": [],
+}
+
+
 def test_before_and_after():
     before = copy_kernel(shape=(2, 40, 96), dtype="bfloat16").with_attrs(INPUTS)
     entry = {
@@ -29,6 +39,7 @@ def test_before_and_after():
         "tt_num_matrices": 2,
         "tt_needs_padding": True,
         "tt_padded_shape": [2, 64, 96],
+        "tt_padding_value": "any",
         "tt_data_format": "Float16_b",
         "tt_page_size": 2048,
         "tt_aligned_page_size": 2048,
@@ -40,12 +51,14 @@ def test_before_and_after():
         "tt_padding_bytes": 9216,
         "tt_padding_percent": 37,
     }
-    expected = before.with_attr(
-        "tt_buffers",
-        [
-            {"name": "A", "param_index": 0, "tt_access": "read", **entry},
-            {"name": "C", "param_index": 1, "tt_access": "write", **entry},
-        ],
+    expected = before.with_attrs(
+        {
+            "tt_buffers": [
+                {"name": "A", "param_index": 0, "tt_access": "read", **entry},
+                {"name": "C", "param_index": 1, "tt_access": "write", **entry},
+            ],
+            "tt_on_chip": [NOTHING_ON_CHIP],
+        }
     )
     after = infer_default_tt_shard(before)
     tvm.ir.assert_structural_equal(after, expected)
@@ -177,4 +190,4 @@ def test_equal_tensors_of_different_kernels():
 
 def test_padded_size_is_no_result_of_the_schedule():
     func = infer_default_tt_shard(apply_tt_defaults(copy_kernel()))
-    assert set(results(func)) == {"tt_buffers"}
+    assert set(results(func)) == {"tt_buffers", "tt_on_chip"}

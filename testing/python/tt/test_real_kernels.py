@@ -5,7 +5,8 @@ They need TileLang's own IR, so elsewhere, and without the folder, there is noth
 
 import json
 from itertools import accumulate
-from operator import mul
+from math import prod
+from operator import itemgetter, mul
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from support.infer import results
 
 from tilelang.tt import apply_tt_defaults, errors, infer_default_tt_schedule, infer_default_tt_shard
 
-pytestmark = pytest.mark.filterwarnings("ignore::tilelang.tt.errors.FormatWarning")
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore::tilelang.tt.errors.{name}Warning")
+    for name in ("Format", "Capacity", "Padding")
+]
 
 
 def pytest_generate_tests(metafunc):
@@ -95,11 +99,28 @@ def test_shard(fact, pytestconfig):
             infer_default_tt_shard(func)
         assert type(caught.value) is refusal
         return
-    found = results(infer_default_tt_shard(func))["tt_buffers"]
-    # What a kernel does to its tensors, index.json does not say.
+    after = results(infer_default_tt_shard(func))
+    found = after["tt_buffers"]
+    # What a kernel does to its tensors and reads over their edges, index.json does not say.
     access = {entry["name"]: entry["tt_access"] for entry in found}
+    padding = {entry["name"]: entry.get("tt_padding_value", "0") for entry in found}
     assert found == [
-        oracle.buffer_attrs(param["name"], index, param["dtype"], param["shape"], access[param["name"]])
+        oracle.buffer_attrs(name, index, param["dtype"], param["shape"], access[name], padding_value=padding[name])
         for index, param in enumerate(fact["params"])
-        if param["kind"] == "buffer"
+        if param["kind"] == "buffer" and (name := param["name"])
     ]
+    assert {*padding.values()} <= {"0", "unknown"}
+    check_on_chip(after["tt_on_chip"], fact)
+
+
+def check_on_chip(launches, fact):
+    (launch,) = launches
+    found = launch["circular_buffers"]
+    key = itemgetter("name", "scope", "dtype", "shape")
+    assert [key(buffer) for buffer in found] == [
+        key(buffer) for buffer in fact["buffers"] if prod(buffer["shape"]) > (1023 if buffer["scope"] == "local" else 1)
+    ]
+    assert {buffer["num_stages"] for buffer in found} <= {1, *fact["num_stages"]}
+    # One kernel multiplies into a tensor in DRAM.
+    if any("gemm" in op for op in fact["ops"]) and "global_c" not in fact["name"]:
+        assert launch["accumulators"]

@@ -240,12 +240,14 @@ def runtime_args_schema(grid, kt=NO_PRODUCT, products=(), params=()) -> list[dic
     ]
 
 
-def buffer_attrs(name, index, dtype, shape, access, tile=(32, 32), **options) -> dict:
+def buffer_attrs(name, index, dtype, shape, access, tile=(32, 32), padding_value="any", **options) -> dict:
     """The entry of tt_buffers that InferDefaultTTShard writes for one tensor."""
     layout = tensor_layout(shape, dtype, tile, **options)
     page_layout, memory = options.get("page_layout", "tile"), options.get("memory", "dram")
     if not layout["needs_padding"]:
         del layout["padded_shape"]
+    else:
+        layout["padding_value"] = padding_value
     if page_layout == "tile":
         layout["tile_shape"] = list(tile)
     else:
