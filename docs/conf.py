@@ -14,8 +14,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [
-    # Classes of the hosts and the type variable over them, and of Python: there is no inventory to link to.
-    (r"py:.*", r"tvm\..*|IRModule|PrimFunc|Var|PathLike|(.*\.)?ModuleOrFunc|collections\.abc\..*"),
+    # Classes of the hosts and the type variable over them, of NumPy and of Python: there is no inventory to link to.
+    (r"py:.*", r"tvm\..*|IRModule|PrimFunc|Var|PathLike|numpy\..*|(.*\.)?ModuleOrFunc|collections\.abc\..*"),
     (r"py:class", r"tilelang\.tt\.errors\._Coded"),
 ]
 
