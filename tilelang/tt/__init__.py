@@ -40,6 +40,7 @@ from .passes import infer_default_tt_schedule, infer_default_tt_shard, pipeline,
 from .runtime_args import RuntimeArgs, runtime_args
 from .specialize import specialize
 from .target import apply_tt_defaults
+from .tile_order import tile_coordinates, tile_ids
 
 __all__ = [
     "AccumulatorAttrs",
@@ -71,6 +72,8 @@ __all__ = [
     "runtime_args",
     "schedule_attrs",
     "specialize",
+    "tile_coordinates",
+    "tile_ids",
     "transform",
     "verify_tt_metadata",
 ]

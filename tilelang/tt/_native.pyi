@@ -13,8 +13,26 @@ def split_work(
 ) -> tuple[int, list[_Rectangle], list[_Rectangle], list[_Rectangle], int, int]:
     """What ttnn's ``split_work_to_cores`` gives: number of cores, all cores, two groups, units per core of each."""
 
-def tiles_per_core(cores: Sequence[Sequence[int]], num_tiles: int, order: str) -> npt.NDArray[np.int64]:
-    """``[start, count]`` of every core, shape ``(cores, 2)``."""
+def schedule(
+    grid: Sequence[str],
+    cores: Sequence[Sequence[int]],
+    core_order: str,
+    policy: str,
+    block_size: int | None,
+    order: str,
+    panel: int | None,
+) -> dict[str, Any]:
+    """The shares of all cores by linear id; of a symbolic grid the share of any core, as formulas."""
+
+def tile_coordinates(
+    grid: Sequence[int], tile_ids: npt.NDArray[np.int64], order: str, panel: int | None
+) -> npt.NDArray[np.int64]:
+    """The cells of work tiles, shape ``(n, 3)``."""
+
+def tile_ids(
+    grid: Sequence[int], coordinates: npt.NDArray[np.int64], order: str, panel: int | None
+) -> npt.NDArray[np.int64]:
+    """The work tiles of cells, shape ``(n,)``."""
 
 def lay_out(shape: Sequence[int | str], dtype: str, device: str, options: dict[str, Any]) -> dict[str, Any]:
     """Padding, pages and banks of one tensor; sizes in bytes, texts where an extent is one.

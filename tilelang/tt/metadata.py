@@ -39,7 +39,7 @@ class RuntimeArg(TypedDict, total=False):
     param_index: int
 
 
-class ScheduleAttrs(TypedDict):
+class ScheduleAttrs(TypedDict, total=False):
     """The results of ``infer_default_tt_schedule``.
 
     Attributes:
@@ -48,7 +48,13 @@ class ScheduleAttrs(TypedDict):
         tt_core_grid: The device's worker grid ``[x, y]``, in cores.
         tt_num_cores: Cores that may be used.
         tt_num_active_cores: Cores that have work.
-        tt_tiles_per_core: ``[start, count]`` of each core by linear id; ``[0, 0]`` for an idle core.
+        tt_tiles_per_core: ``[first tile, count]`` of each core by linear id; ``[0, 0]`` for an idle core.
+            Absent where the grid is symbolic.
+        tt_tile_runs: Lists of ``[start, length, stride, repeat]`` of each core by linear id, which are the
+            tiles ``start + r * stride + i`` of all ``r < repeat`` and ``i < length``. Absent where every
+            core's tiles follow its first one without gaps, and where the grid is symbolic.
+        tt_tile_range: ``start``, ``count`` and ``runs`` of a core as formulas over ``core_id`` and the shape
+            variables. Absent where the grid is static.
         tt_core_ranges: The active cores as inclusive rectangles ``[x0, y0, x1, y1]``.
         tt_runtime_args_schema: The kernel's runtime arguments, in order.
     """
@@ -61,6 +67,8 @@ class ScheduleAttrs(TypedDict):
     tt_num_cores: int
     tt_num_active_cores: int
     tt_tiles_per_core: list[list[int]]
+    tt_tile_runs: list[list[list[int]]]
+    tt_tile_range: dict[str, Any]
     tt_core_ranges: list[list[int]]
     tt_runtime_args_schema: list[RuntimeArg]
 
@@ -240,8 +248,9 @@ def schedule_attrs(func: "PrimFunc") -> ScheduleAttrs:
     Raises:
         MissingInputError: ``infer_default_tt_schedule`` has not been run on it.
     """
-    values = {key: read_attribute(func, key, "infer_default_tt_schedule") for key in ScheduleAttrs.__annotations__}
-    return cast(ScheduleAttrs, values)
+    read_attribute(func, "tt_num_tiles", "infer_default_tt_schedule")
+    present = [key for key in ScheduleAttrs.__annotations__ if key in func.attrs]
+    return cast(ScheduleAttrs, {key: to_python(func.attrs[key]) for key in present})
 
 
 def list_buffer_attrs(func: "PrimFunc") -> list[BufferAttrs]:

@@ -27,7 +27,9 @@ def apply_tt_defaults(
     cores: Sequence[Sequence[int]] | None = None,
     core_order: str | None = None,
     schedule_policy: str | None = None,
+    schedule_block_size: int | None = None,
     schedule_order: str | None = None,
+    swizzle_panel: int | None = None,
     layout_type: str | None = None,
     tile_height: int | None = None,
     tile_width: int | None = None,
@@ -47,8 +49,14 @@ def apply_tt_defaults(
             that the kernel has had follow a new device.
         core_order: How the cores of a rectangle are numbered, ``"row_major"`` (default) or
             ``"column_major"``.
-        schedule_policy: ``"contiguous"``: each core runs consecutive work tiles.
-        schedule_order: ``"row_major"``: x varies fastest from one work tile to the next.
+        schedule_policy: How work tiles are dealt to cores: ``"contiguous"`` (default; consecutive
+            tiles), ``"strided"`` (one by one in turn), ``"block_cyclic"`` (blocks in turn) or
+            ``"rectangular"`` (2-D blocks of the grid on the 2-D cores).
+        schedule_block_size: Work tiles of a block of ``"block_cyclic"``, which needs it.
+        schedule_order: How work tiles are numbered: ``"row_major"`` (default; x varies fastest),
+            ``"column_major"`` (y does), or in panels ``"swizzled_row"`` or ``"swizzled_column"``; see
+            :func:`tile_coordinates`.
+        swizzle_panel: Rows or columns of a panel of the swizzled orders, which need it.
         layout_type: ``"dram_interleaved"`` (default): page i of a tensor lies in bank i modulo the
             banks of DRAM; ``"l1_interleaved"``: of the cores' L1.
         tile_height: Rows of a hardware tile, in elements; default 32.
@@ -73,7 +81,9 @@ def apply_tt_defaults(
         cores=None if cores is None else _as_lists(cores),
         core_order=core_order,
         schedule_policy=schedule_policy,
+        schedule_block_size=schedule_block_size,
         schedule_order=schedule_order,
+        swizzle_panel=swizzle_panel,
         layout_type=layout_type,
         tile_height=tile_height,
         tile_width=tile_width,

@@ -56,25 +56,100 @@ py::tuple SplitWork(const std::vector<Rectangle>& cores, int64_t units, const st
                         ToRectangles(split.group_2), split.units_1, split.units_2);
 }
 
-py::array_t<int64_t> TilesPerCore(const std::vector<Rectangle>& cores, int64_t num_tiles,
-                                  const std::string& order) {
-  CheckUnits(num_tiles);
-  const auto schedule =
-      plan::ScheduleContiguous(num_tiles, ToCoreSet(cores), plan::ParseCoreOrder(order));
-  const auto count = static_cast<py::ssize_t>(schedule.tiles_per_core.size());
-  py::array_t<int64_t> out({count, py::ssize_t{2}});
-  auto rows = out.mutable_unchecked<2>();
-  for (py::ssize_t i = 0; i < count; ++i) {
-    rows(i, 0) = schedule.tiles_per_core[i].start;
-    rows(i, 1) = schedule.tiles_per_core[i].count;
-  }
-  return out;
+plan::Grid ToGrid(const std::array<std::string, 3>& extents) {
+  return {Int::Parse(extents[0]), Int::Parse(extents[1]), Int::Parse(extents[2])};
 }
 
 /*! A number; text where it depends on shape variables. */
 py::object ToPython(const Int& number) {
   if (const auto constant = number.constant()) return py::int_(*constant);
   return py::str(number.ToString());
+}
+
+/*! start, count and runs. */
+py::tuple ToPython(const plan::CoreShare& share) {
+  py::list runs;
+  for (const plan::TileRun& run : share.runs) {
+    runs.append(py::make_tuple(ToPython(run.start), ToPython(run.length), ToPython(run.stride),
+                               ToPython(run.repeat)));
+  }
+  return py::make_tuple(ToPython(share.start), ToPython(share.count), runs);
+}
+
+py::dict MakeSchedule(const std::array<std::string, 3>& extents,
+                      const std::vector<Rectangle>& cores, const std::string& core_order,
+                      const std::string& policy, std::optional<int64_t> block_size,
+                      const std::string& order, std::optional<int64_t> panel) {
+  const plan::Schedule schedule(ToGrid(extents), ToCoreSet(cores), plan::ParseCoreOrder(core_order),
+                                plan::ParsePolicy(policy, block_size),
+                                plan::ParseTileOrder(order, panel));
+  py::dict out;
+  out["num_tiles"] = ToPython(schedule.num_tiles());
+  out["num_active_cores"] = ToPython(schedule.NumActiveCores());
+  out["active_ranges"] = ToRectangles(schedule.ActiveRanges());
+  if (!schedule.num_tiles().is_constant()) {
+    out["share"] = ToPython(schedule.ShareOf(Int::Variable("core_id")));
+    return out;
+  }
+  py::list shares;
+  for (int64_t core = 0; core < schedule.cores().size(); ++core) {
+    shares.append(ToPython(schedule.ShareOf(core)));
+  }
+  out["shares"] = shares;
+  return out;
+}
+
+/*! Refuses grids that are empty or too large. */
+plan::TileCoord<int64_t> CheckedExtents(const std::array<int64_t, 3>& extents) {
+  plan::NumTiles({extents[0], extents[1], extents[2]});
+  return {extents[0], extents[1], extents[2]};
+}
+
+[[noreturn]] void RefuseTile(const std::string& found, const std::array<int64_t, 3>& extents) {
+  throw Error(ErrorCode::kTileOutside, found + " is not in the " + std::to_string(extents[0]) +
+                                           "x" + std::to_string(extents[1]) + "x" +
+                                           std::to_string(extents[2]) + " grid");
+}
+
+py::array_t<int64_t> TileCoordinates(const std::array<int64_t, 3>& extents,
+                                     const py::array_t<int64_t>& tile_ids, const std::string& order,
+                                     std::optional<int64_t> panel) {
+  const plan::TileCoord<int64_t> grid = CheckedExtents(extents);
+  const plan::TileOrder tile_order = plan::ParseTileOrder(order, panel);
+  const auto ids = tile_ids.unchecked<1>();
+  py::array_t<int64_t> out({ids.shape(0), py::ssize_t{3}});
+  auto rows = out.mutable_unchecked<2>();
+  const int64_t num_tiles = grid.x * grid.y * grid.z;
+  for (py::ssize_t i = 0; i < ids.shape(0); ++i) {
+    if (ids(i) < 0 || ids(i) >= num_tiles) {
+      RefuseTile("work tile " + std::to_string(ids(i)), extents);
+    }
+    const plan::TileCoord<int64_t> at = plan::CoordOfTile(grid, tile_order, ids(i));
+    rows(i, 0) = at.x;
+    rows(i, 1) = at.y;
+    rows(i, 2) = at.z;
+  }
+  return out;
+}
+
+py::array_t<int64_t> TileIds(const std::array<int64_t, 3>& extents,
+                             const py::array_t<int64_t>& coordinates, const std::string& order,
+                             std::optional<int64_t> panel) {
+  const plan::TileCoord<int64_t> grid = CheckedExtents(extents);
+  const plan::TileOrder tile_order = plan::ParseTileOrder(order, panel);
+  const auto cells = coordinates.unchecked<2>();
+  py::array_t<int64_t> out(cells.shape(0));
+  auto ids = out.mutable_unchecked<1>();
+  for (py::ssize_t i = 0; i < cells.shape(0); ++i) {
+    const plan::TileCoord<int64_t> at = {cells(i, 0), cells(i, 1), cells(i, 2)};
+    if (at.x < 0 || at.y < 0 || at.z < 0 || at.x >= grid.x || at.y >= grid.y || at.z >= grid.z) {
+      RefuseTile("cell (" + std::to_string(at.x) + ", " + std::to_string(at.y) + ", " +
+                     std::to_string(at.z) + ")",
+                 extents);
+    }
+    ids(i) = plan::TileOfCoord(grid, tile_order, at);
+  }
+  return out;
 }
 
 py::list ToPython(const std::vector<Int>& numbers) {
@@ -351,8 +426,12 @@ PYBIND11_MODULE(_native, module) {
     }
   });
   module.def("split_work", &SplitWork, py::arg("cores"), py::arg("units"), py::arg("order"));
-  module.def("tiles_per_core", &TilesPerCore, py::arg("cores"), py::arg("num_tiles"),
-             py::arg("order"));
+  module.def("schedule", &MakeSchedule, py::arg("grid"), py::arg("cores"), py::arg("core_order"),
+             py::arg("policy"), py::arg("block_size"), py::arg("order"), py::arg("panel"));
+  module.def("tile_coordinates", &TileCoordinates, py::arg("grid"), py::arg("tile_ids"),
+             py::arg("order"), py::arg("panel"));
+  module.def("tile_ids", &TileIds, py::arg("grid"), py::arg("coordinates"), py::arg("order"),
+             py::arg("panel"));
   module.def("error_table", &ErrorTable);
   module.def("lay_out", &LayOut, py::arg("shape"), py::arg("dtype"), py::arg("device"),
              py::arg("options"));

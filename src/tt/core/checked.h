@@ -25,8 +25,14 @@ inline int64_t CheckedAdd(int64_t a, int64_t b) {
   return out;
 }
 
-/*! ceil(a / b) for a >= 0, b > 0, without the overflow of (a + b - 1). */
-constexpr int64_t CeilDiv(int64_t a, int64_t b) { return a / b + (a % b != 0); }
+/*! ceil(a / b) for b > 0, without the overflow of (a + b - 1). */
+constexpr int64_t CeilDiv(int64_t a, int64_t b) { return a / b + (a % b > 0); }
+
+/*! floor(a / b) and what it leaves, for b > 0. */
+constexpr int64_t FloorDiv(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+constexpr int64_t FloorMod(int64_t a, int64_t b) { return a % b + (a % b < 0 ? b : 0); }
+
+constexpr int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /*! The smallest multiple of b that is at least a, for a >= 0, b > 0. */
 inline int64_t RoundUp(int64_t a, int64_t b) { return CheckedMul(CeilDiv(a, b), b); }

@@ -26,9 +26,6 @@ void CheckDivisor(int64_t divisor) {
               "division by " + std::to_string(divisor) + "; expected at least 1");
 }
 
-int64_t FloorDivNumbers(int64_t a, int64_t b) { return a / b - (a % b < 0); }
-int64_t FloorModNumbers(int64_t a, int64_t b) { return a % b + (a % b < 0 ? b : 0); }
-
 }  // namespace
 
 struct Int::Node {
@@ -144,7 +141,7 @@ Int Int::DivConstant(const Int& a, int64_t b) {
   const Int& scaled = has_offset ? a.node_->a : a;
   const int64_t offset = has_offset ? a.node_->b.value_ : 0;
   if (scaled.Is(Op::kMul) && scaled.node_->b.is_constant() && scaled.node_->b.value_ % b == 0) {
-    return MulConstant(scaled.node_->a, scaled.node_->b.value_ / b) + FloorDivNumbers(offset, b);
+    return MulConstant(scaled.node_->a, scaled.node_->b.value_ / b) + FloorDiv(offset, b);
   }
   if (a.Is(Op::kFloorDiv) && a.node_->b.is_constant()) {
     return DivConstant(a.node_->a, CheckedMul(a.node_->b.value_, b));
@@ -209,13 +206,13 @@ Int operator*(const Int& a, const Int& b) {
 Int FloorDiv(const Int& a, const Int& b) {
   if (!b.is_constant()) return Int::Make(Int::Op::kFloorDiv, a, b);
   CheckDivisor(b.value_);
-  return a.is_constant() ? Int(FloorDivNumbers(a.value_, b.value_)) : Int::DivConstant(a, b.value_);
+  return a.is_constant() ? Int(FloorDiv(a.value_, b.value_)) : Int::DivConstant(a, b.value_);
 }
 
 Int FloorMod(const Int& a, const Int& b) {
   if (!b.is_constant()) return Int::Make(Int::Op::kFloorMod, a, b);
   CheckDivisor(b.value_);
-  return a.is_constant() ? Int(FloorModNumbers(a.value_, b.value_)) : Int::ModConstant(a, b.value_);
+  return a.is_constant() ? Int(FloorMod(a.value_, b.value_)) : Int::ModConstant(a, b.value_);
 }
 
 Int Min(const Int& a, const Int& b) {

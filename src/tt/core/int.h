@@ -93,7 +93,7 @@ Int FloorMod(const Int& a, const Int& b);
 Int Min(const Int& a, const Int& b);
 Int Max(const Int& a, const Int& b);
 
-/*! ceil(a / b) for a >= 0, b > 0. */
+/*! ceil(a / b) for b > 0. */
 Int CeilDiv(const Int& a, const Int& b);
 
 /*! The smallest multiple of b that is at least a, for a >= 0, b > 0. */

@@ -8,11 +8,6 @@
 namespace tt::plan {
 namespace {
 
-std::string ToString(const CoreRange& r) {
-  return "[" + std::to_string(r.x0) + ", " + std::to_string(r.y0) + ", " + std::to_string(r.x1) +
-         ", " + std::to_string(r.y1) + "]";
-}
-
 CoreRange Transpose(const CoreRange& r) { return {r.y0, r.x0, r.y1, r.x1}; }
 
 /*! The cores [start, start + count) of one rectangle, numbered along its rows. */
@@ -43,7 +38,18 @@ void CoverRect(const CoreRange& rect, int64_t start, int64_t count, CoreOrder or
   std::ranges::transform(transposed, std::back_inserter(*out), Transpose);
 }
 
+/*! 1 where lo <= number < hi, else 0. */
+Int IsWithin(const Int& number, int64_t lo, int64_t hi) {
+  const auto reaches = [&](int64_t bound) { return Min(Max(number - (bound - 1), 0), 1); };
+  return reaches(lo) - reaches(hi);
+}
+
 }  // namespace
+
+std::string ToString(const CoreRange& r) {
+  return "[" + std::to_string(r.x0) + ", " + std::to_string(r.y0) + ", " + std::to_string(r.x1) +
+         ", " + std::to_string(r.y1) + "]";
+}
 
 CoreOrder ParseCoreOrder(std::string_view name) {
   if (name == "row_major") return CoreOrder::kRowMajor;
@@ -87,6 +93,32 @@ void CheckOnDevice(const CoreRange& range, const device::Device& device) {
                                             std::to_string(device.worker_grid.y) +
                                             " worker grid of " + device.name + ", which is " +
                                             ToString(workers));
+}
+
+CoreRange CoreSet::Bounds() const {
+  CoreRange out = ranges_.front();
+  for (const CoreRange& range : ranges_) {
+    out = {std::min(out.x0, range.x0), std::min(out.y0, range.y0), std::max(out.x1, range.x1),
+           std::max(out.y1, range.y1)};
+  }
+  return out;
+}
+
+std::pair<Int, Int> CoreSet::PositionOf(const Int& core_id, CoreOrder order) const {
+  const CoreRange bounds = Bounds();
+  const bool by_rows = order == CoreOrder::kRowMajor;
+  Int column, row;
+  int64_t first = 0;
+  for (const CoreRange& range : ranges_) {
+    const Int is_here = ranges_.size() == 1 ? 1 : IsWithin(core_id, first, first + range.size());
+    const Int line = by_rows ? range.width() : range.height();
+    const Int along = FloorMod(core_id - first, line);
+    const Int across = FloorDiv(core_id - first, line);
+    column = column + is_here * ((by_rows ? along : across) + (range.x0 - bounds.x0));
+    row = row + is_here * ((by_rows ? across : along) + (range.y0 - bounds.y0));
+    first += range.size();
+  }
+  return {column, row};
 }
 
 std::vector<CoreRange> CoreSet::Cover(int64_t start, int64_t count, CoreOrder order) const {

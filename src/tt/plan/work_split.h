@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/core_range.h"
+#include "core/int.h"
 #include "device/device.h"
 
 namespace tt::plan {
@@ -16,6 +19,9 @@ enum class CoreOrder { kRowMajor, kColumnMajor };
 /*! "row_major" or "column_major"; refuses every other name. */
 CoreOrder ParseCoreOrder(std::string_view name);
 std::string_view ToString(CoreOrder order);
+
+/*! As messages show a rectangle: "[x0, y0, x1, y1]". */
+std::string ToString(const CoreRange& range);
 
 /*!
  * Rectangles of cores in list order. Linear core ids run through the rectangles in that order, and
@@ -28,6 +34,10 @@ class CoreSet {
 
   const std::vector<CoreRange>& ranges() const { return ranges_; }
   int64_t size() const { return size_; }
+  /*! The smallest rectangle that holds all of them. */
+  CoreRange Bounds() const;
+  /*! Column and row, counted from the corner of Bounds(), of the core of an id that is in range. */
+  std::pair<Int, Int> PositionOf(const Int& core_id, CoreOrder order) const;
 
   /*!
    * The cores with ids [start, start + count) as rectangles, decomposed as ttnn does it: per listed

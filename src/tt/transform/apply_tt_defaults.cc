@@ -56,6 +56,14 @@ ir::Entries Complete(const Value& attrs, const Value& overrides) {
     if (value.is_none()) value = otherwise;
     if (!value.is_none()) inputs.emplace_back(key, value);
   };
+  // An argument that replaces a choice makes an attribute obsolete that only another choice uses.
+  const auto add_detail = [&](const ir::Interned& key, const ir::Interned& choice,
+                              std::string_view users) {
+    const auto chosen = ir::MapGet(overrides, choice).AsString();
+    const bool is_obsolete = chosen && !chosen->starts_with(users);
+    Value value = is_obsolete ? ir::MapGet(overrides, key) : Chosen(attrs, overrides, key);
+    if (!value.is_none()) inputs.emplace_back(key, value);
+  };
   add(input::kDevice, device::kDefaultDevice);
   const Value all_cores = WholeWorkerGrid(Inputs(ir::MakeMap(inputs)).Device());
   if (ir::MapGet(overrides, input::kCores).is_none() && UsesWholeDevice(attrs)) {
@@ -65,7 +73,9 @@ ir::Entries Complete(const Value& attrs, const Value& overrides) {
   }
   add(input::kCoreOrder, "row_major");
   add(input::kSchedulePolicy, "contiguous");
+  add_detail(input::kScheduleBlockSize, input::kSchedulePolicy, "block_cyclic");
   add(input::kScheduleOrder, "row_major");
+  add_detail(input::kSwizzlePanel, input::kScheduleOrder, "swizzled_");
   add(input::kLayoutType, "dram_interleaved");
   add(input::kTileHeight, device::kDefaultTile.height);
   add(input::kTileWidth, device::kDefaultTile.width);
@@ -87,8 +97,9 @@ void Validate(const Value& func, const ir::Entries& entries) {
   };
   check([&] { inputs.Cores(); });
   check([&] { inputs.CoreOrder(); });
-  check([&] { inputs.CheckPolicy(); });
-  check([&] { inputs.CheckScheduleOrder(); });
+  check([&] { inputs.Policy(); });
+  check([&] { inputs.TileOrder(); });
+  if (diagnostics.empty()) check([&] { inputs.CheckSchedule(); });
   check([&] { inputs.LayoutType(); });
   check([&] { inputs.Tile(); });
   check([&] { inputs.DataFormat(); });
@@ -100,7 +111,11 @@ Value Apply(const Value& func, const Value& overrides) {
   if (!ir::FindGrid(func)) return func;
   const ir::Entries inputs = Complete(AttributesOf(func), overrides);
   Validate(func, inputs);
-  Value out = WithAttributes(func, inputs);
+  std::vector<std::string> obsolete;
+  for (const ir::Interned* key : {&input::kScheduleBlockSize, &input::kSwizzlePanel}) {
+    if (ir::MapGet(ir::MakeMap(inputs), *key).is_none()) obsolete.push_back(key->text());
+  }
+  Value out = WithoutAttributes(WithAttributes(func, inputs), obsolete);
   if (out.object() == func.object()) return out;
   return WithoutAttributes(WithoutAttributes(out, ScheduleKeys()), ShardKeys());
 }

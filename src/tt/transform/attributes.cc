@@ -6,7 +6,6 @@
 #include "core/error.h"
 #include "device/data_format.h"
 #include "ir/node.h"
-#include "plan/schedule.h"
 #include "transform/cache.h"
 
 namespace tt::transform {
@@ -116,6 +115,11 @@ int64_t Inputs::Int(const ir::Interned& key) const {
   return *number;
 }
 
+std::optional<int64_t> Inputs::OptionalInt(const ir::Interned& key) const {
+  if (ir::MapGet(attrs_, key).is_none()) return std::nullopt;
+  return Int(key);
+}
+
 device::Device Inputs::Device() const {
   const Value stated = Required(input::kDevice);
   const auto name = stated.AsString();
@@ -147,6 +151,25 @@ plan::CoreOrder Inputs::CoreOrder() const {
   return Naming(input::kCoreOrder.text(), [&] { return plan::ParseCoreOrder(name); });
 }
 
+plan::Policy Inputs::Policy() const {
+  const std::string name = String(input::kSchedulePolicy);
+  const std::optional<int64_t> block_size = OptionalInt(input::kScheduleBlockSize);
+  return Naming(input::kSchedulePolicy.text(), [&] { return plan::ParsePolicy(name, block_size); });
+}
+
+plan::TileOrder Inputs::TileOrder() const {
+  const std::string name = String(input::kScheduleOrder);
+  const std::optional<int64_t> panel = OptionalInt(input::kSwizzlePanel);
+  return Naming(input::kScheduleOrder.text(), [&] { return plan::ParseTileOrder(name, panel); });
+}
+
+void Inputs::CheckSchedule() const {
+  const plan::Policy policy = Policy();
+  const plan::CoreSet cores = Cores();
+  const plan::TileOrder order = TileOrder();
+  Naming(input::kSchedulePolicy.text(), [&] { plan::CheckPolicy(policy, cores, order); });
+}
+
 device::TileShape Inputs::Tile() const {
   const device::TileShape tile = {Int(input::kTileHeight), Int(input::kTileWidth)};
   Naming("tt_tile_height and tt_tile_width", [&] { device::CheckTileShape(tile); });
@@ -164,16 +187,6 @@ transform::BufferLayouts Inputs::BufferLayouts() const {
   const Value layouts = ir::MapGet(attrs_, input::kBufferLayouts);
   if (layouts.is_none()) return {};
   return Naming(input::kBufferLayouts.text(), [&] { return ReadBufferLayouts(layouts); });
-}
-
-void Inputs::CheckPolicy() const {
-  const std::string policy = String(input::kSchedulePolicy);
-  Naming(input::kSchedulePolicy.text(), [&] { plan::CheckPolicy(policy); });
-}
-
-void Inputs::CheckScheduleOrder() const {
-  const std::string order = String(input::kScheduleOrder);
-  Naming(input::kScheduleOrder.text(), [&] { plan::CheckTileOrder(order); });
 }
 
 plan::Memory Inputs::LayoutType() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,8 +10,8 @@
 #include "device/device.h"
 #include "device/tile_shape.h"
 #include "ir/ffi.h"
+#include "plan/schedule.h"
 #include "plan/tensor_layout.h"
-#include "plan/work_split.h"
 #include "transform/buffer_layouts.h"
 
 namespace tt::transform {
@@ -21,7 +22,9 @@ inline constinit const ir::Interned kDevice{"tt_device"};
 inline constinit const ir::Interned kCores{"tt_cores"};
 inline constinit const ir::Interned kCoreOrder{"tt_core_order"};
 inline constinit const ir::Interned kSchedulePolicy{"tt_schedule_policy"};
+inline constinit const ir::Interned kScheduleBlockSize{"tt_schedule_block_size"};
 inline constinit const ir::Interned kScheduleOrder{"tt_schedule_order"};
+inline constinit const ir::Interned kSwizzlePanel{"tt_swizzle_panel"};
 inline constinit const ir::Interned kLayoutType{"tt_layout_type"};
 inline constinit const ir::Interned kTileHeight{"tt_tile_height"};
 inline constinit const ir::Interned kTileWidth{"tt_tile_width"};
@@ -38,6 +41,10 @@ class Inputs {
   device::Device Device() const;
   plan::CoreSet Cores() const;  // all of them on the device
   plan::CoreOrder CoreOrder() const;
+  plan::Policy Policy() const;
+  plan::TileOrder TileOrder() const;
+  /*! Refuses a policy that the cores or the order of work tiles do not allow. */
+  void CheckSchedule() const;
   device::TileShape Tile() const;
   plan::Memory LayoutType() const;
   /*! The format that the user chose for all tensors that can have it; empty where none is. */
@@ -45,14 +52,11 @@ class Inputs {
   /*! What the user chose for single tensors. */
   transform::BufferLayouts BufferLayouts() const;
 
-  /*! Refuse a policy or order that does not exist. */
-  void CheckPolicy() const;
-  void CheckScheduleOrder() const;
-
  private:
   ir::Value Required(const ir::Interned& key) const;
   std::string String(const ir::Interned& key) const;
   int64_t Int(const ir::Interned& key) const;
+  std::optional<int64_t> OptionalInt(const ir::Interned& key) const;
 
   ir::Value attrs_;
 };

@@ -7,10 +7,11 @@
 //
 // Requires: the inputs of ApplyTTDefaults.
 // Ensures:  every work tile belongs to exactly one core; the keys of ScheduleKeys() are recomputed,
-//           and gone from functions that are no kernels.
+//           and gone where they do not apply, as from functions that are no kernels.
 // Rejects:  missing or unknown inputs, launch grids that FindGrid rejects or that pass 2^63 cells.
 #include "transform/infer_tt_schedule.h"
 
+#include <algorithm>
 #include <tuple>
 
 #include "ir/launch.h"
@@ -33,6 +34,7 @@ constinit const Interned kGridX{"tt_grid_x"}, kGridY{"tt_grid_y"}, kGridZ{"tt_gr
 constinit const Interned kNumTiles{"tt_num_tiles"}, kCoreGrid{"tt_core_grid"};
 constinit const Interned kNumCores{"tt_num_cores"}, kNumActiveCores{"tt_num_active_cores"};
 constinit const Interned kTilesPerCore{"tt_tiles_per_core"}, kCoreRanges{"tt_core_ranges"};
+constinit const Interned kTileRuns{"tt_tile_runs"}, kTileRange{"tt_tile_range"};
 constinit const Interned kRuntimeArgsSchema{"tt_runtime_args_schema"};
 }  // namespace key
 
@@ -42,31 +44,83 @@ Value RangesValue(const std::vector<CoreRange>& ranges) {
   return ir::MakeArray(out);
 }
 
-Value TilesValue(const std::vector<plan::TileRange>& tiles) {
+/*! [start, length, stride, repeat] of each; of formulas, all four are text. */
+Value RunsValue(const std::vector<plan::TileRun>& runs, bool are_formulas) {
+  const auto value = [&](const Int& number) {
+    return are_formulas ? Value(number.ToString()) : ToValue(number);
+  };
   std::vector<Value> out;
-  out.reserve(tiles.size());
-  for (const plan::TileRange& range : tiles)
-    out.push_back(ir::MakeArray({range.start, range.count}));
+  for (const plan::TileRun& run : runs) {
+    out.push_back(ir::MakeArray(std::vector<Value>{value(run.start), value(run.length),
+                                                   value(run.stride), value(run.repeat)}));
+  }
   return ir::MakeArray(out);
 }
 
-/*! What follows from the number of tiles and the cores alone. */
-ir::Entries SplitEntries(int64_t num_tiles, const plan::CoreSet& cores, plan::CoreOrder order) {
-  const plan::Schedule schedule = plan::ScheduleContiguous(num_tiles, cores, order);
-  return {{key::kNumTiles, num_tiles},
-          {key::kNumCores, cores.size()},
-          {key::kNumActiveCores, schedule.num_active_cores},
-          {key::kTilesPerCore, TilesValue(schedule.tiles_per_core)},
-          {key::kCoreRanges, RangesValue(schedule.active_ranges)}};
+/*! Any core's share as formulas over its id and the shape variables. */
+Value TileRangeValue(const plan::CoreShare& share) {
+  static constinit const Interned start{"start"}, count{"count"}, runs{"runs"};
+  return ir::MakeMap({{start, share.start.ToString()},
+                      {count, share.count.ToString()},
+                      {runs, RunsValue(share.runs, true)}});
 }
 
-/*! SplitEntries, remembered: the table of a big chip costs more to build than all else. */
-ir::Entries CachedSplitEntries(int64_t num_tiles, const plan::CoreSet& cores,
-                               plan::CoreOrder order) {
-  using Key = std::tuple<int64_t, std::vector<CoreRange>, plan::CoreOrder>;
-  static auto* cache = new Cache<Key, ir::Entries>;
-  return cache->Get({num_tiles, cores.ranges(), order},
-                    [&] { return SplitEntries(num_tiles, cores, order); });
+/*! What follows from the schedule alone. */
+struct Tables {
+  ir::Entries entries;
+  std::vector<std::string> absent;  // keys that do not apply
+  Int most_tiles;                   // of one core, or more than that
+};
+
+Tables TablesOf(const plan::Schedule& schedule) {
+  Tables out;
+  out.entries = {{key::kNumTiles, ToValue(schedule.num_tiles())},
+                 {key::kNumCores, schedule.cores().size()},
+                 {key::kNumActiveCores, ToValue(schedule.NumActiveCores())},
+                 {key::kCoreRanges, RangesValue(schedule.ActiveRanges())}};
+  if (!schedule.num_tiles().is_constant()) {
+    const plan::CoreShare formulas = schedule.ShareOf(Int::Variable("core_id"));
+    out.entries.emplace_back(key::kTileRange, TileRangeValue(formulas));
+    out.absent = {key::kTilesPerCore.text(), key::kTileRuns.text()};
+    out.most_tiles = schedule.num_tiles();
+    return out;
+  }
+  std::vector<Value> tiles, runs;
+  std::vector<plan::CoreShare> shares;
+  for (int64_t core = 0; core < schedule.cores().size(); ++core) {
+    shares.push_back(schedule.ShareOf(core));
+    tiles.push_back(ir::MakeArray(
+        std::vector<Value>{ToValue(shares.back().start), ToValue(shares.back().count)}));
+    out.most_tiles = Max(out.most_tiles, shares.back().count);
+  }
+  out.entries.emplace_back(key::kTilesPerCore, ir::MakeArray(tiles));
+  out.absent = {key::kTileRange.text()};
+  if (std::ranges::all_of(shares, &plan::CoreShare::is_range)) {
+    out.absent.push_back(key::kTileRuns.text());
+    return out;
+  }
+  for (const plan::CoreShare& share : shares) runs.push_back(RunsValue(share.runs, false));
+  out.entries.emplace_back(key::kTileRuns, ir::MakeArray(runs));
+  return out;
+}
+
+/*! TablesOf, remembered: the tables of a big chip cost more to build than all else. */
+Tables CachedTables(const plan::Grid& grid, const Inputs& inputs) {
+  using Key = std::tuple<Int, Int, Int, std::vector<CoreRange>, plan::CoreOrder, plan::Policy,
+                         plan::TileOrder>;
+  static auto* cache = new Cache<Key, Tables>;
+  const plan::Policy policy = inputs.Policy();
+  const plan::TileOrder order = inputs.TileOrder();
+  const plan::CoreSet cores = inputs.Cores();
+  const plan::CoreOrder core_order = inputs.CoreOrder();
+  const auto make = [&] {
+    return TablesOf(plan::Schedule(grid, cores, core_order, policy, order));
+  };
+  // Only rectangles depend on more than the number of tiles.
+  if (policy.kind == plan::Policy::Kind::kRectangular) {
+    return cache->Get({grid.x, grid.y, grid.z, cores.ranges(), core_order, policy, order}, make);
+  }
+  return cache->Get({plan::NumTiles(grid), 1, 1, cores.ranges(), core_order, policy, {}}, make);
 }
 
 }  // namespace
@@ -75,31 +129,26 @@ Value InferSchedule(const Value& func) {
   const std::optional<plan::Grid> grid = ir::FindGrid(func);
   if (!grid) return WithoutAttributes(func, ScheduleKeys());
   const Inputs inputs = Inputs::Of(func);
-  inputs.CheckPolicy();
-  inputs.CheckScheduleOrder();
-  const int64_t num_tiles = plan::NumTiles(*grid);
+  Tables tables = CachedTables(*grid, inputs);
   const CoreCoord workers = inputs.Device().worker_grid;
-
-  const plan::CoreSet cores = inputs.Cores();
-  ir::Entries entries = CachedSplitEntries(num_tiles, cores, inputs.CoreOrder());
-  entries.emplace_back(key::kGridX, grid->x);
-  entries.emplace_back(key::kGridY, grid->y);
-  entries.emplace_back(key::kGridZ, grid->z);
+  ir::Entries entries = std::move(tables.entries);
+  entries.emplace_back(key::kGridX, ToValue(grid->x));
+  entries.emplace_back(key::kGridY, ToValue(grid->y));
+  entries.emplace_back(key::kGridZ, ToValue(grid->z));
   entries.emplace_back(key::kCoreGrid, ir::MakeArray({workers.x, workers.y}));
   entries.emplace_back(key::kRuntimeArgsSchema,
-                       RuntimeArgsSchema({grid->x, grid->y, grid->z, num_tiles, cores.size()},
+                       RuntimeArgsSchema({grid->x, grid->y, grid->z, plan::NumTiles(*grid),
+                                          tables.most_tiles},
                                          ir::Get(func, ir::FieldId::kBody), ir::Parameters(func),
                                          inputs.Tile().width));
-  return WithAttributes(func, entries);
+  return WithAttributes(WithoutAttributes(func, tables.absent), entries);
 }
 
 const std::vector<std::string>& ScheduleKeys() {
   static const std::vector<std::string> keys = {
-      "tt_grid_x",           "tt_grid_y",
-      "tt_grid_z",           "tt_num_tiles",
-      "tt_core_grid",        "tt_num_cores",
-      "tt_num_active_cores", "tt_tiles_per_core",
-      "tt_core_ranges",      "tt_runtime_args_schema",
+      "tt_grid_x",    "tt_grid_y",     "tt_grid_z",           "tt_num_tiles",
+      "tt_core_grid", "tt_num_cores",  "tt_num_active_cores", "tt_tiles_per_core",
+      "tt_tile_runs", "tt_tile_range", "tt_core_ranges",      "tt_runtime_args_schema",
   };
   return keys;
 }

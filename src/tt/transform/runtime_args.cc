@@ -158,10 +158,9 @@ Value RuntimeArgsSchema(const LaunchSize& launch, const Value& body,
                         const std::vector<ir::Parameter>& parameters, int64_t tile_width) {
   const ir::Contractions contractions = ir::FindContractions(body, parameters);
   KtTiles kt_tiles = ReadKtTiles(contractions, body, parameters, tile_width);
-  const Int most = CeilDiv(launch.num_tiles, launch.num_cores);
   std::vector<Argument> arguments = {
       {"start_id", WordFor(launch.num_tiles - 1), kSchedule, true},
-      {"count", WordFor(most), kSchedule, true},
+      {"count", WordFor(launch.most_tiles), kSchedule, true},
       Common("grid_x", kSchedule, launch.grid_x),
       Common("grid_y", kSchedule, launch.grid_y),
       std::move(kt_tiles.total),

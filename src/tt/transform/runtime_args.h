@@ -13,7 +13,7 @@ namespace tt::transform {
 struct LaunchSize {
   Int grid_x, grid_y, grid_z;
   Int num_tiles;
-  int64_t num_cores;
+  Int most_tiles;  // of one core, or more than that
 };
 
 /*!

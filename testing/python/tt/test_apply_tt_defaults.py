@@ -11,6 +11,8 @@ from tilelang.tt import apply_tt_defaults, errors, infer_default_tt_schedule, in
 OTHERS = {
     "cores": [[0, 0, 3, 3], [4, 4, 4, 4]],
     "core_order": "column_major",
+    "schedule_policy": "strided",
+    "schedule_order": "column_major",
     "tile_height": 16,
     "tile_width": 16,
     "data_format": "Float16_b",
@@ -123,3 +125,42 @@ def test_module_is_not_changed():
     infer(mod, **OTHERS)
     assert mod["main"].same_as(before)
     assert "tt_device" not in (before.attrs or {})
+
+
+DETAILS = [
+    ("schedule_policy", "block_cyclic", "contiguous", "schedule_block_size"),
+    ("schedule_order", "swizzled_row", "column_major", "swizzle_panel"),
+]
+
+
+@pytest.mark.parametrize(("choice", "user", "other", "detail"), DETAILS)
+def test_detail_of_a_choice(choice, user, other, detail):
+    """A block size and a panel are inputs like others, as long as what uses them is chosen."""
+    func = apply_tt_defaults(bare(), **{choice: user, detail: 4})
+    assert tt_attrs(func) == {**INPUTS, f"tt_{choice}": user, f"tt_{detail}": 4}
+    assert apply_tt_defaults(func).same_as(func)
+    assert apply_tt_defaults(func, **{choice: user}).same_as(func)
+    assert tt_attrs(apply_tt_defaults(func, **{detail: 5}))[f"tt_{detail}"] == 5
+    by_attribute = bare(**{f"tt_{detail}": 4})
+    assert tt_attrs(apply_tt_defaults(by_attribute, **{choice: user})) == tt_attrs(func)
+
+
+@pytest.mark.parametrize(("choice", "user", "other", "detail"), DETAILS)
+def test_detail_goes_with_its_choice(choice, user, other, detail):
+    func = infer(bare(), **{choice: user, detail: 4})
+    assert tt_attrs(apply_tt_defaults(func, **{choice: other})) == {**INPUTS, f"tt_{choice}": other}
+
+
+@pytest.mark.parametrize(("choice", "user", "other", "detail"), DETAILS)
+def test_detail_without_its_choice(choice, user, other, detail):
+    calls = [
+        lambda: apply_tt_defaults(bare(), **{detail: 4}),
+        lambda: apply_tt_defaults(bare(), **{choice: other, detail: 4}),
+        lambda: apply_tt_defaults(bare(**{f"tt_{choice}": other, f"tt_{detail}": 4})),
+        lambda: infer_default_tt_schedule(bare(**{**INPUTS, f"tt_{detail}": 4})),
+    ]
+    for call in calls:
+        with pytest.raises(errors.OptionError, match=f"attribute tt_{choice}: .* of 4; expected none, as only"):
+            call()
+    with pytest.raises(errors.OptionError, match=f"attribute tt_{choice}: .* expected a {detail} of at least 1"):
+        apply_tt_defaults(bare(), **{choice: user})

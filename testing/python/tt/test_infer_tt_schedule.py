@@ -5,8 +5,10 @@ import tvm
 from hypothesis import given
 from hypothesis import strategies as st
 from support import host, oracle
+from support.conformance import split_work_cases
+from support.host import T
 from support.infer import INPUTS, bare, copy_kernel, infer, module, results
-from support.strategies import ORDERS
+from support.strategies import ORDERS, schedules
 from tvm import tirx
 
 from tilelang.tt import (
@@ -87,6 +89,80 @@ def test_every_tile_exactly_once(grid, cores, order):
             assert owners.setdefault((x, y, z), core) == core
     assert len(owners) == grid[0] * grid[1] * grid[2]
     assert {*oracle.cells_of(attrs["tt_core_ranges"])} == {*owners.values()}
+
+
+@given(schedules())
+def test_policies_and_orders(arguments):
+    """Of the schedule as numbers; tt_tile_runs is there where some core's tiles are not [first, first + count)."""
+    inputs = {
+        "cores": arguments["cores"],
+        "core_order": arguments["core_order"],
+        "schedule_policy": arguments["policy"],
+        "schedule_block_size": arguments["block_size"],
+        "schedule_order": arguments["order"],
+        "swizzle_panel": arguments["panel"],
+    }
+    attrs = results(infer_default_tt_schedule(apply_tt_defaults(bare(arguments["grid"]), **inputs)))
+    runs = attrs.pop("tt_tile_runs", None)
+    assert attrs == oracle.schedule_attrs(**arguments)
+    hands = oracle.tiles_of_cores(**arguments)
+    if runs is None:
+        assert all(len(oracle.runs_of(hand)) <= 1 for hand in hands)
+    else:
+        assert any(len(oracle.runs_of(hand)) > 1 for hand in hands)
+        assert [[tile for run in core for tile in oracle.expand(run)] for core in runs] == hands
+
+
+def test_before_and_after_with_runs():
+    """Five rows of three work tiles in blocks of 2 x 3 on 2 x 2 cores."""
+    inputs = {**INPUTS, "tt_cores": [[4, 2, 5, 3]], "tt_schedule_policy": "rectangular"}
+    before = copy_kernel(grid=(3, 5, 1)).with_attrs(inputs)
+    after = infer_default_tt_schedule(before)
+    assert results(after)["tt_tiles_per_core"] == [[0, 6], [2, 3], [9, 4], [11, 2]]
+    assert results(after)["tt_tile_runs"] == [[[0, 2, 3, 3]], [[2, 1, 3, 3]], [[9, 2, 3, 2]], [[11, 1, 3, 2]]]
+    assert results(after)["tt_core_ranges"] == [[4, 2, 5, 3]]
+
+
+def test_runs_of_an_idle_core():
+    func = infer(bare((3, 3, 1)), cores=[[0, 0, 3, 1]], schedule_policy="rectangular")
+    assert results(func)["tt_tile_runs"][3] == []
+    assert results(func)["tt_tiles_per_core"][3] == [0, 0]
+    assert results(func)["tt_core_ranges"] == [[0, 0, 2, 1]]
+    read = tvm.ir.load_json(tvm.ir.save_json(func))
+    assert results(read) == results(func)
+
+
+def test_script_round_trip_with_runs():
+    inputs = {"schedule_policy": "block_cyclic", "schedule_block_size": 4}
+    order = {"schedule_order": "swizzled_column", "swizzle_panel": 3}
+    func = infer(copy_kernel(grid=(30, 30, 1)), **inputs, **order)
+    read = tvm.script.from_source(func.script())
+    tvm.ir.assert_structural_equal(read, func)
+    assert results(read) == results(func)
+
+
+def test_runs_of_another_policy_do_not_stay():
+    strided = infer_default_tt_schedule(apply_tt_defaults(bare((99, 1, 1)), schedule_policy="strided"))
+    by_hand = strided.with_attr("tt_schedule_policy", "contiguous")
+    contiguous = infer_default_tt_schedule(apply_tt_defaults(bare((99, 1, 1))))
+    assert "tt_tile_runs" in results(strided)
+    tvm.ir.assert_structural_equal(infer_default_tt_schedule(by_hand), contiguous)
+    assert infer_default_tt_schedule(strided).same_as(strided)
+
+
+@pytest.mark.parametrize("policy", ["contiguous", "strided", "block_cyclic"])
+def test_conformance(policy):
+    """The active cores are those of ttnn, in its decomposition, for all policies that deal tiles out in a line."""
+    for cores, units, core_order, expected in split_work_cases():
+        if units == 0 or max(map(max, cores)) > 7:
+            continue
+        block_size = 1 if policy == "block_cyclic" else None
+        inputs = {"core_order": core_order, "schedule_policy": policy, "schedule_block_size": block_size}
+        attrs = results(infer_default_tt_schedule(apply_tt_defaults(bare((units, 1, 1)), cores=cores, **inputs)))
+        assert (attrs["tt_num_active_cores"], attrs["tt_core_ranges"]) == (expected["num_cores"], expected["all_cores"])
+        counts = [count for _, count in attrs["tt_tiles_per_core"] if count]
+        busier, others = (len(oracle.cells_of(expected[group])) for group in ("g1", "g2"))
+        assert counts == [expected["u1"]] * busier + [expected["u2"]] * others
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,10 @@ def types_in(value):
 
 def test_schedule_attrs():
     assert schedule_attrs(KERNEL) == oracle.schedule_attrs((3, 2, 1), params=[("A", None), ("C", None)])
-    assert set(schedule_attrs(KERNEL)) == set(ScheduleAttrs.__annotations__)
+    strided = schedule_attrs(infer(bare((65, 1, 1)), schedule_policy="strided"))
+    assert set(schedule_attrs(KERNEL)) == set(ScheduleAttrs.__annotations__) - {"tt_tile_runs", "tt_tile_range"}
+    assert set(strided) == set(ScheduleAttrs.__annotations__) - {"tt_tile_range"}
+    assert strided["tt_tile_runs"][:2] == [[[0, 1, 64, 2]], [[1, 1, 0, 1]]]
 
 
 def test_schedule_is_plain_python():

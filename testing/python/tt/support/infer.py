@@ -17,6 +17,8 @@ INPUTS = {
     "tt_tile_height": 32,
     "tt_tile_width": 32,
 }
+# Inputs that are there only where somebody has given them.
+OPTIONAL_INPUTS = ("tt_schedule_block_size", "tt_swizzle_panel", "tt_data_format")
 
 
 def infer(mod, **inputs):
@@ -69,4 +71,4 @@ def tt_attrs(func) -> dict:
 
 
 def results(func) -> dict:
-    return {key: value for key, value in tt_attrs(func).items() if key not in {*INPUTS, "tt_data_format"}}
+    return {key: value for key, value in tt_attrs(func).items() if key not in {*INPUTS, *OPTIONAL_INPUTS}}

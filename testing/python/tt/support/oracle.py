@@ -80,6 +80,80 @@ def tiles_per_core(num_tiles: int, num_cores: int) -> list[list[int]]:
     return table
 
 
+def tile_order(grid: Sequence[int], order: str, panel: int | None) -> list[tuple[int, int, int]]:
+    """The cells of a grid in the order of their work tiles."""
+    gx, gy, gz = grid
+    planes = {
+        "row_major": lambda: [(x, y) for y in range(gy) for x in range(gx)],
+        "column_major": lambda: [(x, y) for x in range(gx) for y in range(gy)],
+        "swizzled_row": lambda: [rasterization_2d_row(i, gx, gy, panel) for i in range(gx * gy)],
+        "swizzled_column": lambda: [rasterization_2d_row(i, gy, gx, panel)[::-1] for i in range(gx * gy)],
+    }
+    return [(x, y, z) for z in range(gz) for x, y in planes[order]()]
+
+
+def rasterization_2d_row(block_idx: int, grid_dim_x: int, grid_dim_y: int, panel_width: int) -> tuple[int, int]:
+    """TileLang's device function of that name, over the launch's own row-major number of a block."""
+    grid_size = grid_dim_x * grid_dim_y
+    panel_size = panel_width * grid_dim_x
+    panel_offset = block_idx % panel_size
+    panel_idx = block_idx // panel_size
+    total_panel = -(-grid_size // panel_size)
+    is_last = panel_idx + 1 == total_panel
+    stride = (grid_size - panel_idx * panel_size) // grid_dim_x if is_last else panel_width
+    column = panel_offset // stride
+    row = panel_offset % stride + panel_idx * panel_width
+    return (grid_dim_x - 1 - column if panel_idx % 2 else column), row
+
+
+def tiles_of_cores(grid, cores, core_order, policy, block_size=None, order="row_major", panel=None) -> list[list[int]]:
+    """The work tiles of every core by its linear id, dealt out one by one."""
+    ids = {core: i for i, core in enumerate(cores_of(cores, core_order))}
+    hands = [[] for _ in ids]
+    cells = tile_order(grid, order, panel)
+    contiguous = owners_of(len(cells), len(ids))
+    for tile, (x, y, z) in enumerate(cells):
+        if policy == "contiguous":
+            core = contiguous[tile]
+        elif policy == "strided":
+            core = tile % len(ids)
+        elif policy == "block_cyclic":
+            core = tile // block_size % len(ids)
+        else:
+            x0, y0, x1, y1 = _bounds(list(ids))
+            (gx, gy, gz) = grid
+            columns, column, rows, row = (
+                (gx, x, gy * gz, z * gy + y) if order == "row_major" else (gx * gz, z * gx + x, gy, y)
+            )
+            per_core_n, per_core_m = -(-columns // (x1 - x0 + 1)), -(-rows // (y1 - y0 + 1))
+            core = ids[x0 + column // per_core_n, y0 + row // per_core_m]
+        hands[core].append(tile)
+    return hands
+
+
+def active_ranges(cores: Sequence[Rectangle], core_order: str, hands: list[list[int]], policy: str) -> list[list[int]]:
+    """The cores that have tiles: a rectangle of its own for `rectangular`, else as ttnn cuts the first cores."""
+    active = [core for core, hand in zip(cores_of(cores, core_order), hands, strict=True) if hand]
+    return [_bounds(active)] if policy == "rectangular" else cover(cores, 0, len(active), core_order)
+
+
+def expand(run: Sequence[int]) -> list[int]:
+    """The work tiles of [start, length, stride, repeat]."""
+    start, length, stride, repeat = run
+    return [start + r * stride + i for r in range(repeat) for i in range(length)]
+
+
+def runs_of(tiles: list[int]) -> list[list[int]]:
+    """The fewest [start, length] of consecutive tiles."""
+    runs: list[list[int]] = []
+    for tile in tiles:
+        if runs and sum(runs[-1]) == tile:
+            runs[-1][1] += 1
+        else:
+            runs.append([tile, 1])
+    return runs
+
+
 def cover(rectangles: Sequence[Rectangle], start: int, count: int, order: str) -> list[list[int]]:
     """The cores with ids [start, start + count) as ttnn cuts them: per rectangle what is left of a line that was begun,
     the full lines after it as one rectangle, and the beginning of one more line.
@@ -101,7 +175,8 @@ def cover(rectangles: Sequence[Rectangle], start: int, count: int, order: str) -
 
 
 def _bounds(cores: list[tuple[int, int]]) -> list[int]:
-    return [*min(cores), *max(cores)]
+    columns, rows = zip(*cores, strict=True)
+    return [min(columns), min(rows), max(columns), max(rows)]
 
 
 def split_work(rectangles: Sequence[Rectangle], units: int, order: str) -> tuple:
@@ -187,22 +262,29 @@ def tensor_layout(
 NO_PRODUCT = {"source": "none", "value": 1}
 
 
-def schedule_attrs(grid, cores=((0, 0, 7, 7),), order="row_major", **schema) -> dict:
-    """What InferDefaultTTSchedule writes on a kernel."""
+def schedule_attrs(
+    grid,
+    cores=((0, 0, 7, 7),),
+    core_order="row_major",
+    policy="contiguous",
+    block_size=None,
+    order="row_major",
+    panel=None,
+    **schema,
+) -> dict:
+    """What InferDefaultTTSchedule writes on a kernel; of tt_tile_runs nothing."""
     x, y, z = grid
-    num_tiles = len(list(product(range(z), range(y), range(x))))
-    num_cores = len(cores_of(cores, order))
-    active, active_ranges, *_ = split_work(cores, num_tiles, order)
+    hands = tiles_of_cores(grid, cores, core_order, policy, block_size, order, panel)
     return {
         "tt_grid_x": x,
         "tt_grid_y": y,
         "tt_grid_z": z,
-        "tt_num_tiles": num_tiles,
+        "tt_num_tiles": sum(map(len, hands)),
         "tt_core_grid": list(WORKERS),
-        "tt_num_cores": num_cores,
-        "tt_num_active_cores": active,
-        "tt_tiles_per_core": tiles_per_core(num_tiles, num_cores),
-        "tt_core_ranges": active_ranges,
+        "tt_num_cores": len(hands),
+        "tt_num_active_cores": sum(map(bool, hands)),
+        "tt_tiles_per_core": [[hand[0], len(hand)] if hand else [0, 0] for hand in hands],
+        "tt_core_ranges": active_ranges(cores, core_order, hands, policy),
         "tt_runtime_args_schema": runtime_args_schema(grid, **schema),
     }
 
