@@ -41,6 +41,14 @@ from .runtime_args import RuntimeArgs, runtime_args
 from .specialize import specialize
 from .target import apply_tt_defaults
 from .tile_order import tile_coordinates, tile_ids
+from .work_split import (
+    WorkSplits,
+    corerange_to_cores,
+    grid_to_cores,
+    num_cores_to_corerangeset,
+    split_work_to_cores,
+    split_work_to_cores_bulk,
+)
 
 __all__ = [
     "AccumulatorAttrs",
@@ -56,22 +64,28 @@ __all__ = [
     "Shard",
     "ShardAttrs",
     "SubBlockAttrs",
+    "WorkSplits",
     "__version__",
     "annotate_tt_layout",
     "apply_tt_defaults",
     "buffer_attrs",
+    "corerange_to_cores",
     "devices",
     "errors",
     "explain",
+    "grid_to_cores",
     "infer_default_tt_schedule",
     "infer_default_tt_shard",
     "list_buffer_attrs",
+    "num_cores_to_corerangeset",
     "on_chip_attrs",
     "page_location",
     "pipeline",
     "runtime_args",
     "schedule_attrs",
     "specialize",
+    "split_work_to_cores",
+    "split_work_to_cores_bulk",
     "tile_coordinates",
     "tile_ids",
     "transform",

@@ -6,12 +6,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_Rectangle = list[int]
+_CoreRange = tuple[int, int, int, int]
+_Array = npt.NDArray[np.int64]
 
-def split_work(
-    cores: Sequence[Sequence[int]], units: int, order: str
-) -> tuple[int, list[_Rectangle], list[_Rectangle], list[_Rectangle], int, int]:
-    """What ttnn's ``split_work_to_cores`` gives: number of cores, all cores, two groups, units per core of each."""
+def split_work_to_cores(
+    cores: Sequence[int] | Sequence[Sequence[int]], units: int, row_wise: bool
+) -> tuple[int, tuple[_CoreRange, ...], tuple[_CoreRange, ...], tuple[_CoreRange, ...], int, int]: ...
+def split_work_to_cores_bulk(
+    cores: Sequence[int] | Sequence[Sequence[int]], units: _Array, row_wise: bool
+) -> tuple[_Array, _Array, _Array, _Array, _Array, _Array, _Array, _Array, _Array]:
+    """The fields of ``work_split.WorkSplits``."""
+
+def cover_grid(start: Sequence[int], count: int, grid: Sequence[int], row_wise: bool) -> tuple[_CoreRange, ...]:
+    """Rectangles of the cores of a grid from ``start`` on."""
+
+def list_cores(
+    cores: Sequence[int] | Sequence[Sequence[int]], count: int | None, row_wise: bool
+) -> list[tuple[int, int]]:
+    """The first cores in the order of their numbers."""
 
 def schedule(
     grid: Sequence[str],

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "bind/work_split.h"
 #include "core/error.h"
 #include "core/int.h"
 #include "device/data_format.h"
@@ -39,21 +40,6 @@ std::vector<CoreRange> ToRanges(const std::vector<Rectangle>& rectangles) {
 
 plan::CoreSet ToCoreSet(const std::vector<Rectangle>& rectangles) {
   return plan::CoreSet(ToRanges(rectangles));
-}
-
-void CheckUnits(int64_t units) {
-  if (units < 0) {
-    throw Error(ErrorCode::kNegativeWork,
-                std::to_string(units) + " work units; expected 0 or more");
-  }
-}
-
-py::tuple SplitWork(const std::vector<Rectangle>& cores, int64_t units, const std::string& order) {
-  CheckUnits(units);
-  const plan::WorkSplit split =
-      plan::SplitWork(ToCoreSet(cores), units, plan::ParseCoreOrder(order));
-  return py::make_tuple(split.num_cores, ToRectangles(split.all_cores), ToRectangles(split.group_1),
-                        ToRectangles(split.group_2), split.units_1, split.units_2);
 }
 
 plan::Grid ToGrid(const std::array<std::string, 3>& extents) {
@@ -161,7 +147,7 @@ py::list ToPython(const std::vector<Int>& numbers) {
 /*! Extents are numbers, or texts over shape variables. */
 plan::Shape ToShape(const py::sequence& extents) {
   plan::Shape out;
-  for (const py::handle extent : extents) {
+  for (const py::object extent : extents) {
     out.push_back(py::isinstance<py::str>(extent) ? Int::Parse(extent.cast<std::string>())
                                                   : Int(extent.cast<int64_t>()));
   }
@@ -425,7 +411,7 @@ PYBIND11_MODULE(_native, module) {
       Raise(error);
     }
   });
-  module.def("split_work", &SplitWork, py::arg("cores"), py::arg("units"), py::arg("order"));
+  DefineWorkSplit(module);
   module.def("schedule", &MakeSchedule, py::arg("grid"), py::arg("cores"), py::arg("core_order"),
              py::arg("policy"), py::arg("block_size"), py::arg("order"), py::arg("panel"));
   module.def("tile_coordinates", &TileCoordinates, py::arg("grid"), py::arg("tile_ids"),

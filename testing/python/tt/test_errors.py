@@ -371,8 +371,8 @@ def test_an_error_without_a_code():
 
 def test_code_of_a_pure_decision():
     with pytest.raises(errors.OptionError) as caught:
-        _native.split_work([[0, 0, 1, 1]], 4, "diagonal")
-    assert caught.value.code == "TT320"
+        tile_coordinates((4, 1, 1), schedule_order="diagonal")
+    assert caught.value.code == "TT322"
 
 
 def test_every_code_has_a_class_and_a_title():
