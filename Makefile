@@ -24,6 +24,7 @@ venv: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/work_split.py
 	$(BIN)/python benchmarks/footprint.py
 
 docs lint: $(VENV)/.developer

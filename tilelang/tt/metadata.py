@@ -248,7 +248,7 @@ def schedule_attrs(func: "PrimFunc") -> ScheduleAttrs:
     Raises:
         MissingInputError: ``infer_default_tt_schedule`` has not been run on it.
     """
-    read_attribute(func, "tt_num_tiles", "infer_default_tt_schedule")
+    read_attribute(func, "tt_grid_x", "infer_default_tt_schedule")
     present = [key for key in ScheduleAttrs.__annotations__ if key in func.attrs]
     return cast(ScheduleAttrs, {key: to_python(func.attrs[key]) for key in present})
 

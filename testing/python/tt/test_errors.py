@@ -23,6 +23,7 @@ from tilelang.tt import (
     errors,
     infer_default_tt_schedule,
     infer_default_tt_shard,
+    tile_coordinates,
 )
 
 

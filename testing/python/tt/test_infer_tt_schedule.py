@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import host, oracle
 from support.conformance import split_work_cases
-from support.host import T
 from support.infer import INPUTS, bare, copy_kernel, infer, module, results
 from support.strategies import ORDERS, schedules
 from tvm import tirx
