@@ -48,11 +48,11 @@ class NoKernelError(TTError, ValueError):
 
 
 class GridError(TTError, ValueError):
-    """A launch grid that is not static, positive and consistent."""
+    """A launch grid that is not positive and consistent, or that depends on more than sizes."""
 
 
 class MultipleLaunchesError(GridError):
-    """More than one launch in a function."""
+    """Launches of one function that are repeated, nested or uncertain, or several where one is expected."""
 
 
 class OpaqueKernelError(TTError, ValueError):

@@ -57,6 +57,8 @@ class ScheduleAttrs(TypedDict, total=False):
             variables. Absent where the grid is static.
         tt_core_ranges: The active cores as inclusive rectangles ``[x0, y0, x1, y1]``.
         tt_runtime_args_schema: The kernel's runtime arguments, in order.
+        tt_persistent: ``loop``, the name of the variable that counts the waves of a ``T.Persistent``; ``wave``, the
+            blocks of one wave; and ``group_size``. The grid is the domain then. Absent from other kernels.
     """
 
     tt_grid_x: int
@@ -71,6 +73,7 @@ class ScheduleAttrs(TypedDict, total=False):
     tt_tile_range: dict[str, Any]
     tt_core_ranges: list[list[int]]
     tt_runtime_args_schema: list[RuntimeArg]
+    tt_persistent: dict[str, Any]
 
 
 class ShardAttrs(TypedDict, total=False):
@@ -243,14 +246,29 @@ class OnChipAttrs(TypedDict, total=False):
 
 
 def schedule_attrs(func: "PrimFunc") -> ScheduleAttrs:
-    """The schedule of a kernel.
+    """The schedule of a kernel that launches once.
+
+    Raises:
+        MissingInputError: ``infer_default_tt_schedule`` has not been run on it.
+        MultipleLaunchesError: It launches several times; ``launch_attrs`` has the schedules.
+    """
+    launches = launch_attrs(func)
+    if len(launches) > 1:
+        raise refusal("TT210", f"the kernel has {len(launches)} launches; launch_attrs gives the schedule of each")
+    return launches[0]
+
+
+def launch_attrs(func: "PrimFunc") -> list[ScheduleAttrs]:
+    """The schedule of every launch of a kernel, in program order.
 
     Raises:
         MissingInputError: ``infer_default_tt_schedule`` has not been run on it.
     """
+    if getattr(func, "attrs", None) and "tt_launches" in func.attrs:
+        return cast(list[ScheduleAttrs], to_python(func.attrs["tt_launches"]))
     read_attribute(func, "tt_grid_x", "infer_default_tt_schedule")
     present = [key for key in ScheduleAttrs.__annotations__ if key in func.attrs]
-    return cast(ScheduleAttrs, {key: to_python(func.attrs[key]) for key in present})
+    return [cast(ScheduleAttrs, {key: to_python(func.attrs[key]) for key in present})]
 
 
 def list_buffer_attrs(func: "PrimFunc") -> list[BufferAttrs]:

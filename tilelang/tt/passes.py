@@ -32,8 +32,8 @@ def infer_default_tt_schedule(mod: "ModuleOrFunc") -> "ModuleOrFunc":
         ArgumentError: ``mod`` is neither an IRModule nor a PrimFunc.
         NoKernelError: No function in it has a launch grid.
         MissingInputError: :func:`tilelang.tt.apply_tt_defaults` has not been run.
-        GridError: A launch grid is symbolic, empty or contradictory.
-        MultipleLaunchesError: A function launches twice.
+        GridError: A launch grid is empty or contradictory, or depends on more than sizes.
+        MultipleLaunchesError: A launch is repeated by a loop, or stands in another one.
         OptionError: An input has a value that does not exist.
     """
     return run_on_kernels(transform.InferDefaultTTSchedule(), mod)

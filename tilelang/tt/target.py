@@ -74,7 +74,7 @@ def apply_tt_defaults(
         OptionError: An input has a value that does not exist;
             :class:`~tilelang.tt.errors.DeviceError` and
             :class:`~tilelang.tt.errors.TileShapeError` are kinds of it.
-        GridError: A launch grid is symbolic, empty or contradictory.
+        GridError: A launch grid is empty or contradictory, or depends on more than sizes.
     """
     pass_ = transform.ApplyTTDefaults(
         device=device,

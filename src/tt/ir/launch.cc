@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <string>
+#include <unordered_map>
 
-#include "core/checked.h"
+#include "core/error.h"
 #include "ir/diagnostic.h"
 #include "ir/node.h"
+#include "ir/parameters.h"
+#include "ir/size.h"
 
 namespace tt::ir {
 namespace {
@@ -98,108 +103,135 @@ std::vector<Value> SerialNest(const Value& loop) {
   return HoldsLoweredRootBlock(stmt) ? loops : std::vector<Value>();
 }
 
-/*! Reads the launch of one function and collects whatever is wrong with it. */
-class LaunchReader {
+bool StartsLaunch(const Value& stmt) {
+  const Value iter_var = BoundIterVar(stmt);
+  // A virtual thread alone launches nothing.
+  if (!iter_var.is_none()) return !GetString(iter_var, FieldId::kThreadTag).starts_with("vthread");
+  if (KindOf(stmt) == NodeKind::kFor) return !SerialNest(stmt).empty();
+  return IsDeviceEntry(stmt) || IsRootBlock(stmt);
+}
+
+Value ThreadExtentsOf(const Value& attrs) {
+  static constinit const Interned thread_extent{"thread_extent"};
+  return MapGet(attrs, thread_extent);
+}
+
+/*! The extents that a map has of these keys; nothing where it has none of them. */
+std::optional<std::array<Value, 3>> ExtentsOf(const Value& map, const AxisKeys& keys) {
+  if (map.type_index() != kTVMFFIMap) return std::nullopt;
+  std::array<Value, 3> extents;
+  for (size_t axis = 0; axis < 3; ++axis) extents[axis] = MapGet(map, keys[axis]);
+  if (std::ranges::all_of(extents, &Value::is_none)) return std::nullopt;
+  return extents;
+}
+
+bool HasGridAttributes(const Value& attrs) {
+  return ExtentsOf(attrs, kGridKeys) || ExtentsOf(ThreadExtentsOf(attrs), kBlockTags);
+}
+
+/*! What is known of a function while its launches are read. */
+class Context {
  public:
-  explicit LaunchReader(const Value& func)
+  explicit Context(const Value& func)
       : func_(func), attrs_(TryGet(Get(func, FieldId::kAttrs), FieldId::kDict)) {}
 
-  bool HasLaunch() {
-    Walker walker(Get(func_, FieldId::kBody));
-    for (Value stmt; walker.Next(&stmt);) {
-      if (StartsLaunch(stmt)) return true;
-      walker.PushStatements(stmt);
+  const Value& func() const { return func_; }
+  const Value& attrs() const { return attrs_; }
+  /*! Made at the first use: static grids need none. */
+  const ShapeVariables& variables() {
+    if (!variables_) {
+      parameters_ = Parameters(func_);
+      variables_.emplace(parameters_);
     }
-    return ReadGridAttributes();
+    return *variables_;
   }
-
-  std::optional<plan::Grid> Read() {
-    Walker outside(Get(func_, FieldId::kBody));
-    for (Value stmt; outside.Next(&stmt);) {
-      if (ReadLaunch(stmt)) continue;
-      if (IsLoop(stmt)) {
-        ReadLaunchesIn(stmt);
-      } else {
-        outside.PushStatements(stmt);
-      }
-    }
-    if (roots_.size() > 1) ReportSeveralLaunches();
-    const bool in_body = !roots_.empty();
-    const bool in_attributes = ReadGridAttributes();
-    if (!diagnostics_.empty()) Refuse(func_, diagnostics_);
-    if (!in_body && !in_attributes) return std::nullopt;
-    return plan::Grid{Extent(0), Extent(1), Extent(2)};
-  }
-
- private:
-  struct Axis {
-    std::optional<int64_t> extent;
-    std::string origin;
-  };
-
-  int64_t Extent(size_t axis) const { return axes_[axis].extent.value_or(1); }
 
   void Report(ErrorCode code, std::string message, std::string help, Value node, Value underlined) {
     diagnostics_.push_back(
         {code, std::move(message), std::move(help), std::move(node), std::move(underlined)});
   }
+  std::vector<Diagnostic>& diagnostics() { return diagnostics_; }
 
-  static bool StartsLaunch(const Value& stmt) {
-    const Value iter_var = BoundIterVar(stmt);
-    // A virtual thread alone launches nothing.
-    if (!iter_var.is_none())
-      return !GetString(iter_var, FieldId::kThreadTag).starts_with("vthread");
-    if (KindOf(stmt) == NodeKind::kFor) return !SerialNest(stmt).empty();
-    return IsDeviceEntry(stmt) || IsRootBlock(stmt);
-  }
+ private:
+  const Value& func_;
+  const Value attrs_;
+  std::vector<Parameter> parameters_;
+  std::optional<ShapeVariables> variables_;
+  std::vector<Diagnostic> diagnostics_;
+};
 
-  /*! Reads a launch and all below it if one starts at this statement. */
-  bool ReadLaunch(const Value& stmt) {
-    if (!StartsLaunch(stmt)) return false;
-    if (KindOf(stmt) == NodeKind::kFor) ReadSerialNest(SerialNest(stmt));
-    roots_.push_back(stmt);
-    ReadRegion(stmt);
-    return true;
-  }
+/*! The order that an AttrStmt asks for: tvm_tuple(name of a device function, panel). */
+Swizzle ReadSwizzle(const Value& stmt) {
+  const Value args = TryGet(Get(stmt, FieldId::kValue), FieldId::kArgs);
+  const auto elements = Elements(args);
+  if (elements.size() != 2) return {"", 0, "an unknown pattern", stmt};
+  const std::string function = GetString(Value::CopyOf(elements[0]), FieldId::kValue);
+  const int64_t panel = ConstantOf(Value::CopyOf(elements[1])).value_or(0);
+  const bool is_row = function == "rasterization2DRow";
+  const bool is_known = (is_row || function == "rasterization2DColumn") && panel >= 1;
+  const std::string order = is_row ? "swizzled_row" : "swizzled_column";
+  return {is_known ? order : "", panel, function + " of " + std::to_string(panel), stmt};
+}
 
-  /*! A loop of the host's around a launch repeats it. */
-  void ReadLaunchesIn(const Value& loop) {
-    Walker inside(Get(loop, FieldId::kBody));
-    for (Value stmt; inside.Next(&stmt);) {
-      if (!ReadLaunch(stmt)) {
-        inside.PushStatements(stmt);
-        continue;
-      }
-      Report(ErrorCode::kLaunchInLoop,
-             "the launch stands in a loop, which repeats it; expected one launch",
-             "move the loop into the kernel", loop, loop);
+/*! Reads one launch and reports whatever is wrong with it. */
+class LaunchReader {
+ public:
+  explicit LaunchReader(Context* context) : context_(*context) {}
+
+  /*!
+   * Reads a launch from its outermost statement, if any, and where it is the function's only one
+   * from the attributes.
+   */
+  Launch Read(const Value& root, bool is_only) {
+    if (!root.is_none()) {
+      if (const auto nest = SerialNest(root); !nest.empty()) ReadSerialNest(nest);
+      ReadRegion(root);
     }
+    if (is_only) {
+      ReadAttributes(context_.attrs(), kGridKeys, "attribute ");
+      ReadAttributes(ThreadExtentsOf(context_.attrs()), kBlockTags, "attribute thread_extent: ");
+    }
+    Launch launch = {{Extent(0), Extent(1), Extent(2)}, root, swizzle_, std::nullopt};
+    if (!persistent_loop_.is_none() && context_.diagnostics().empty()) ReadPersistence(&launch);
+    return launch;
   }
+
+ private:
+  struct Axis {
+    std::optional<Int> extent;
+    std::string origin;
+  };
+
+  Int Extent(size_t axis) const { return axes_[axis].extent.value_or(1); }
 
   /*! TileLang puts x outermost, always. Other launches have no such loops. */
   void ReadSerialNest(const std::vector<Value>& loops) {
     if (loops.size() > kAxisNames.size()) {
-      Report(ErrorCode::kGridRank,
-             std::to_string(loops.size()) + " loops around the kernel's body; expected at most 3",
-             "run this pass before the kernel's launch is lowered to loops", loops.front(),
-             loops.front());
+      context_.Report(
+          ErrorCode::kGridRank,
+          std::to_string(loops.size()) + " loops around the kernel's body; expected at most 3",
+          "run this pass before the kernel's launch is lowered to loops", loops.front(),
+          loops.front());
       return;
     }
     for (size_t axis = 0; axis < loops.size(); ++axis) {
       SetAxis(axis, Get(loops[axis], FieldId::kExtent), "loop", loops[axis]);
     }
+    block_ = Get(loops.front(), FieldId::kLoopVar);
   }
 
   void ReadRegion(const Value& root) {
+    const size_t reported = context_.diagnostics().size();
     int64_t root_blocks = 0;
     Walker inside(root);
     for (Value stmt; inside.Next(&stmt);) {
       ReadBinding(stmt);
       if (KindOf(stmt) == NodeKind::kScopeIdDefStmt) scopes_.push_back(stmt);
       if (IsRootBlock(stmt)) {
-        if (++root_blocks == 2) roots_.push_back(stmt);
+        if (++root_blocks == 2) ReportNestedLaunch(stmt, reported);
         CheckNotForeign(stmt);
       }
+      if (root_blocks > 0) ReadTileLang(stmt);
       inside.PushStatements(stmt);
     }
     ReadScopes();
@@ -211,12 +243,64 @@ class LaunchReader {
     const std::string name = GetString(iter_var, FieldId::kThreadTag);
     const Tag tag = ReadTag(name);
     if (tag.axis) SetAxis(*tag.axis, BoundExtent(stmt), name, stmt);
+    if (tag.axis == 0) {
+      const bool is_loop = KindOf(stmt) == NodeKind::kFor;
+      block_ = is_loop ? Get(stmt, FieldId::kLoopVar) : Get(iter_var, FieldId::kVar);
+    }
     if (tag.known) return;
-    Report(ErrorCode::kThreadTag,
-           "thread tag \"" + name +
-               "\" is not understood; expected blockIdx.*, threadIdx.*, "
-               "clusterCtaIdx.* or vthread*",
-           "launch the kernel over block indices only", stmt, stmt);
+    context_.Report(ErrorCode::kThreadTag,
+                    "thread tag \"" + name +
+                        "\" is not understood; expected blockIdx.*, threadIdx.*, "
+                        "clusterCtaIdx.* or vthread*",
+                    "launch the kernel over block indices only", stmt, stmt);
+  }
+
+  /*! What only kernels of TileLang have. */
+  void ReadTileLang(const Value& stmt) {
+    switch (KindOf(stmt)) {
+      case NodeKind::kAttrStmt:
+        if (GetString(stmt, FieldId::kAttrKey) != "threadblock_swizzle_pattern") return;
+        swizzle_ = swizzle_ ? Swizzle{"", 0, "two patterns", stmt} : ReadSwizzle(stmt);
+        return;
+      case NodeKind::kBind: return NoteUses(stmt);
+      case NodeKind::kFor: return NoteLoop(stmt);
+      default: return;
+    }
+  }
+
+  /*! T.Persistent alone uses the variable of a loop before the loop defines it. */
+  void NoteUses(const Value& bind) {
+    Walker walker(Get(bind, FieldId::kValue));
+    for (Value node; walker.Next(&node);) {
+      if (KindOf(node) == NodeKind::kVar) first_use_.try_emplace(node.object(), binds_.size());
+      walker.PushChildren(node);
+    }
+    binds_.push_back(bind);
+  }
+
+  void NoteLoop(const Value& loop) {
+    const auto use = first_use_.find(Get(loop, FieldId::kLoopVar).object());
+    if (use == first_use_.end()) return;
+    if (!persistent_loop_.is_none()) {
+      return context_.Report(ErrorCode::kPersistentLoop,
+                             "two persistent loops in one launch; expected one",
+                             "give each loop a launch of its own", loop, loop);
+    }
+    persistent_loop_ = loop;
+    // The coordinate of the last axis comes first and uses it; one whose extent is 1 does not.
+    coordinates_.assign(binds_.begin() + static_cast<std::ptrdiff_t>(use->second), binds_.end());
+  }
+
+  void ReadPersistence(Launch* launch) {
+    try {
+      launch->persistence = ReadPersistent({launch->root, persistent_loop_, coordinates_, block_},
+                                           launch->grid, context_.variables());
+      launch->grid = launch->persistence->domain;
+    } catch (const Error& error) {
+      context_.Report(ErrorCode::kPersistentLoop, error.what(),
+                      "launch the kernel on its whole domain, without T.Persistent",
+                      persistent_loop_, persistent_loop_);
+    }
   }
 
   void ReadScopes() {
@@ -243,7 +327,7 @@ class LaunchReader {
   void ReadCtas(const Value& extents, const Value& stmt) {
     const auto elements = Elements(extents);
     if (elements.size() > kAxisNames.size()) {
-      return Report(
+      return context_.Report(
           ErrorCode::kGridRank,
           "cta_id has " + std::to_string(elements.size()) + " extents; expected at most 3",
           "launch on x, y and z", stmt, stmt);
@@ -256,40 +340,66 @@ class LaunchReader {
   /*! Hosts put clusters times CTAs on x; what several axes of clusters mean there, nobody says. */
   void ReadClusters(const Value& clusters, const Value& ctas_per_cluster, const Value& stmt) {
     if (Elements(clusters).size() != 1 || ctas_per_cluster.is_none()) {
-      return Report(ErrorCode::kClusterOnly, "cluster_id alone does not say the launch grid",
-                    "give the grid with T.cta_id([...])", stmt, stmt);
+      return context_.Report(ErrorCode::kClusterOnly,
+                             "cluster_id alone does not say the launch grid",
+                             "give the grid with T.cta_id([...])", stmt, stmt);
     }
-    int64_t ctas = 1;
+    Int ctas = 1;
     for (const Value& extents : {clusters, ctas_per_cluster}) {
       for (const TVMFFIAny& element : Elements(extents)) {
-        const Value extent = Value::CopyOf(element);
-        const auto constant = ConstantOf(extent);
-        if (!constant || *constant < 1) return SetAxis(0, extent, "cluster_id", stmt);
-        ctas = CheckedMul(ctas, *constant);
+        const auto extent = ReadExtent(0, Value::CopyOf(element), "cluster_id", stmt);
+        if (!extent) return;
+        ctas = ctas * *extent;
       }
     }
-    SetAxis(0, ctas, "cluster_id", stmt);
+    SetAxis(0, ctas, Value(), "cluster_id", stmt);
+  }
+
+  void ReportExtent(ErrorCode code, size_t axis, std::string_view origin,
+                    const std::string& problem, const char* help, const Value& stmt,
+                    const Value& expr) {
+    context_.Report(code, Describe(axis, origin) + problem, help, stmt, expr);
+  }
+
+  /*! The size of an extent; nothing where it is none, which is reported. */
+  std::optional<Int> ReadExtent(size_t axis, const Value& expr, std::string_view origin,
+                                const Value& stmt) {
+    Int extent;
+    if (const auto constant = ConstantOf(expr)) {
+      extent = *constant;
+    } else {
+      try {
+        extent = ReadInt(expr, context_.variables());
+      } catch (const Error& error) {
+        ReportExtent(error.kind() == ErrorKind::kOverflow ? error.code() : ErrorCode::kGridSize,
+                     axis, origin, std::string(" is no size: ") + error.what(),
+                     "launch on constants and on the variables of the tensors' shapes", stmt, expr);
+        return std::nullopt;
+      }
+    }
+    if (extent.constant().value_or(1) >= 1) return extent;
+    ReportExtent(ErrorCode::kGridExtent, axis, origin,
+                 " is " + extent.ToString() + "; expected at least 1",
+                 "launch at least one work tile on every axis", stmt, expr);
+    return std::nullopt;
   }
 
   void SetAxis(size_t axis, const Value& expr, std::string_view origin, const Value& stmt) {
-    const std::optional<int64_t> extent = ConstantOf(expr);
+    if (const auto extent = ReadExtent(axis, expr, origin, stmt)) {
+      SetAxis(axis, *extent, expr, origin, stmt);
+    }
+  }
+
+  void SetAxis(size_t axis, const Int& extent, const Value& expr, std::string_view origin,
+               const Value& stmt) {
     Axis& known = axes_[axis];
-    const auto report = [&](ErrorCode code, const std::string& problem, const char* help) {
-      Report(code, Describe(axis, origin) + problem, help, stmt, expr);
-    };
-    if (!extent) {
-      report(ErrorCode::kSymbolicGrid, " is not an integer constant",
-             "give the kernel static shapes and an integer extent");
-    } else if (*extent < 1) {
-      report(ErrorCode::kGridExtent, " is " + std::to_string(*extent) + "; expected at least 1",
-             "launch at least one work tile on every axis");
-    } else if (known.extent && *known.extent != *extent) {
-      report(ErrorCode::kGridConflict,
-             " is " + std::to_string(*extent) + ", but " + known.origin + " says " +
-                 std::to_string(*known.extent),
-             "let both say the same, or remove one of them");
-    } else if (!known.extent) {
+    if (!known.extent) {
       known = {extent, std::string(origin)};
+    } else if (*known.extent != extent) {
+      ReportExtent(ErrorCode::kGridConflict, axis, origin,
+                   " is " + extent.ToString() + ", but " + known.origin + " says " +
+                       known.extent->ToString(),
+                   "let both say the same, or remove one of them", stmt, expr);
     }
   }
 
@@ -297,62 +407,139 @@ class LaunchReader {
     return std::string("grid extent ") + kAxisNames[axis] + " (" + std::string(origin) + ")";
   }
 
-  bool ReadGridAttributes() {
-    static constinit const Interned thread_extent{"thread_extent"};
-    return ReadAttributes(attrs_, kGridKeys, "attribute ") |
-           ReadAttributes(MapGet(attrs_, thread_extent), kBlockTags, "attribute thread_extent: ");
-  }
-
   /*! Reads extents from a map. One that the map leaves out while it has others is 1. */
-  bool ReadAttributes(const Value& map, const AxisKeys& keys, const std::string& where) {
-    if (map.type_index() != kTVMFFIMap) return false;
-    std::array<Value, 3> extents;
-    for (size_t axis = 0; axis < 3; ++axis) extents[axis] = MapGet(map, keys[axis]);
-    if (std::ranges::all_of(extents, &Value::is_none)) return false;
+  void ReadAttributes(const Value& map, const AxisKeys& keys, const std::string& where) {
+    const auto extents = ExtentsOf(map, keys);
+    if (!extents) return;
     for (size_t axis = 0; axis < 3; ++axis) {
-      if (!extents[axis].is_none()) {
-        SetAxis(axis, extents[axis], where + keys[axis].text(), Value());
+      if (!(*extents)[axis].is_none()) {
+        SetAxis(axis, (*extents)[axis], where + keys[axis].text(), Value());
       } else if (Extent(axis) != 1) {
-        Report(ErrorCode::kGridConflict,
-               Describe(axis, axes_[axis].origin) + " is " + std::to_string(Extent(axis)) +
-                   ", but " + where + keys[axis].text() + " is left out, which means 1",
-               "let both say the same, or remove the attributes", Value(), Value());
+        ReportExtent(ErrorCode::kGridConflict, axis, axes_[axis].origin,
+                     " is " + Extent(axis).ToString() + ", but " + where + keys[axis].text() +
+                         " is left out, which means 1",
+                     "let both say the same, or remove the attributes", Value(), Value());
       }
     }
-    return true;
   }
 
   void CheckNotForeign(const Value& root_block) {
     if (MapGet(Get(root_block, FieldId::kAnnotations), "code_block_source").is_none()) return;
-    Report(ErrorCode::kForeignSource,
-           "the body is foreign source text (code_block_source), which says nothing about its grid "
-           "cells; expected TileLang statements",
-           "write the kernel in TileLang", root_block, root_block);
+    context_.Report(
+        ErrorCode::kForeignSource,
+        "the body is foreign source text (code_block_source), which says nothing about its grid "
+        "cells; expected TileLang statements",
+        "write the kernel in TileLang", root_block, root_block);
   }
 
-  void ReportSeveralLaunches() {
+  void ReportNestedLaunch(const Value& root_block, size_t reported) {
     // The axes of one launch contradict those of another: that is not a second mistake.
-    std::erase_if(diagnostics_,
-                  [](const Diagnostic& d) { return ErrorKindOf(d.code) == ErrorKind::kGrid; });
-    Report(ErrorCode::kSeveralLaunches,
-           std::to_string(roots_.size()) + " launches in one function; expected one",
-           "put each launch into a function of its own", roots_.back(), roots_.back());
+    context_.diagnostics().resize(reported);
+    context_.Report(ErrorCode::kLaunchInLaunch,
+                    "the launch stands in another launch; expected one after the other",
+                    "end the first launch before the second one, or make them one", root_block,
+                    root_block);
   }
 
-  const Value& func_;
-  const Value attrs_;
-  std::vector<Value> roots_;
+  Context& context_;
   std::vector<Value> scopes_;
   std::array<Axis, 3> axes_;
-  std::vector<Diagnostic> diagnostics_;
+  std::optional<Swizzle> swizzle_;
+  Value block_;  // the variable of blockIdx.x
+  Value persistent_loop_;
+  std::vector<Value> coordinates_;  // that the persistent loop defines, as Binds
+  std::vector<Value> binds_;
+  std::unordered_map<const TVMFFIObject*, size_t> first_use_;  // of variables, in binds_
+};
+
+/*! Reads all launches of a function, or refuses it with all that is wrong. */
+class FunctionReader {
+ public:
+  explicit FunctionReader(const Value& func) : context_(func) {}
+
+  bool HasLaunch() const {
+    Walker walker(Get(context_.func(), FieldId::kBody));
+    for (Value stmt; walker.Next(&stmt);) {
+      if (StartsLaunch(stmt)) return true;
+      walker.PushStatements(stmt);
+    }
+    return HasGridAttributes(context_.attrs());
+  }
+
+  std::vector<Launch> Read() {
+    FindRoots();
+    const bool in_attributes = HasGridAttributes(context_.attrs());
+    if (roots_.empty() && in_attributes) roots_.push_back({Value(), 0});
+    const bool is_only = roots_.size() == 1;
+    std::vector<Launch> launches;
+    for (const Root& root : roots_) {
+      CheckPlace(root, is_only);
+      launches.push_back(LaunchReader(&context_).Read(root.stmt, is_only));
+    }
+    if (!is_only && in_attributes) {
+      context_.Report(ErrorCode::kSeveralLaunches,
+                      std::to_string(roots_.size()) +
+                          " launches in one function, whose attributes state one grid",
+                      "remove the attributes tl_grid_* and thread_extent", Value(), Value());
+    }
+    if (!context_.diagnostics().empty()) Refuse(context_.func(), context_.diagnostics());
+    return launches;
+  }
+
+ private:
+  /*! A loop or a branch around launches. */
+  struct Place {
+    Value stmt;  // none outside of both
+    bool is_loop;
+  };
+  struct Root {
+    Value stmt;
+    size_t place;
+  };
+
+  void FindRoots() {
+    Walker walker(Get(context_.func(), FieldId::kBody));
+    for (Value stmt; walker.Next(&stmt);) {
+      const size_t place = walker.context();
+      if (StartsLaunch(stmt)) {
+        roots_.push_back({stmt, place});
+        continue;
+      }
+      const bool is_branch = KindOf(stmt) == NodeKind::kIfThenElse;
+      if (IsLoop(stmt) || (is_branch && !places_[place].is_loop)) {
+        places_.push_back({stmt, !is_branch});
+        walker.set_context(places_.size() - 1);
+      }
+      walker.PushStatements(stmt);
+    }
+  }
+
+  void CheckPlace(const Root& root, bool is_only) {
+    const Place& place = places_[root.place];
+    if (place.stmt.is_none()) return;
+    if (place.is_loop) {
+      context_.Report(ErrorCode::kLaunchInLoop,
+                      "the launch stands in a loop, which repeats it; expected one launch",
+                      "move the loop into the kernel", place.stmt, place.stmt);
+    } else if (!is_only) {
+      context_.Report(ErrorCode::kLaunchInBranch,
+                      "one of several launches stands in a branch, so which of them run is known "
+                      "only at run time; expected launches that all run",
+                      "put each launch into a function of its own", place.stmt, place.stmt);
+    }
+  }
+
+  Context context_;
+  std::vector<Root> roots_;
+  std::vector<Place> places_ = {{Value(), false}};
 };
 
 }  // namespace
 
-std::optional<plan::Grid> FindGrid(const Value& func) { return LaunchReader(func).Read(); }
+std::vector<Launch> FindLaunches(const Value& func) { return FunctionReader(func).Read(); }
 
 bool IsKernel(const Value& func) {
-  return KindOf(func) == NodeKind::kPrimFunc && LaunchReader(func).HasLaunch();
+  return KindOf(func) == NodeKind::kPrimFunc && FunctionReader(func).HasLaunch();
 }
 
 }  // namespace tt::ir

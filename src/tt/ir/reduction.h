@@ -9,7 +9,7 @@
 namespace tt::ir {
 
 /*!
- * False only where no value is provably ever accumulated: no reduction is called, no pointer leaves
+ * What the statements at and below `body` do. False only where no value is provably ever accumulated: no reduction is called, no pointer leaves
  * the kernel, and no stored value can depend on what the same memory held before.
  */
 bool MayReduce(const Value& body, const std::vector<Parameter>& parameters);

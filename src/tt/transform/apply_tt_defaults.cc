@@ -11,12 +11,14 @@
 //
 // Requires: nothing.
 // Ensures:  every input key is present and valid on every kernel; other functions are untouched.
-// Rejects:  values that do not exist, cores outside the device, launch grids that FindGrid rejects.
+// Rejects:  values that do not exist, cores outside the device, launches that FindLaunches rejects,
+//           orders that a kernel asks for and that do not exist.
 #include "transform/apply_tt_defaults.h"
 
 #include <string>
 #include <vector>
 
+#include "ir/diagnostic.h"
 #include "ir/launch.h"
 #include "transform/attributes.h"
 #include "transform/infer_tt_schedule.h"
@@ -27,6 +29,9 @@ namespace tt::transform {
 namespace {
 
 using ir::Value;
+
+constexpr const char* kChooseOrder =
+    "choose an order with apply_tt_defaults(mod, schedule_order=\"row_major\")";
 
 Value WholeWorkerGrid(const device::Device& device) {
   const CoreRange all = device.AllWorkers();
@@ -49,7 +54,51 @@ bool UsesWholeDevice(const Value& attrs) {
   }
 }
 
-ir::Entries Complete(const Value& attrs, const Value& overrides) {
+/*! An order of work tiles as the inputs say it; without panels where the order has none. */
+struct TileOrder {
+  std::string name = "row_major";
+  Value panel;
+
+  std::string ToString() const {
+    const auto size = panel.AsInt();
+    return "\"" + name + "\"" + (size ? " of " + std::to_string(*size) : "");
+  }
+};
+
+/*!
+ * What a launch asks for, with T.use_swizzle or by how T.Persistent counts. On one axis, on which
+ * persistent kernels are launched, both swizzles change nothing.
+ */
+TileOrder OrderOf(const Value& func, const ir::Launch& launch) {
+  if (launch.swizzle && launch.swizzle->order.empty()) {
+    ir::Refuse(func, {{ErrorCode::kKernelOrder,
+                       "T.use_swizzle asks for " + launch.swizzle->pattern +
+                           "; expected rasterization2DRow or rasterization2DColumn of a constant "
+                           "panel of at least 1",
+                       kChooseOrder, launch.swizzle->stmt, launch.swizzle->stmt}});
+  }
+  if (launch.persistence && !launch.persistence->order.empty()) return {launch.persistence->order};
+  if (launch.swizzle && !launch.persistence) return {launch.swizzle->order, launch.swizzle->panel};
+  return {};
+}
+
+/*! What all launches ask for. */
+TileOrder OrderOf(const Value& func, const std::vector<ir::Launch>& launches) {
+  const TileOrder order = OrderOf(func, launches.front());
+  for (const ir::Launch& launch : launches) {
+    const TileOrder other = OrderOf(func, launch);
+    if (other.ToString() == order.ToString()) continue;
+    ir::Refuse(func, {{ErrorCode::kOrderConflict,
+                       "one launch asks for work tiles in the order " + order.ToString() +
+                           ", another one for " + other.ToString() + "; expected one order",
+                       kChooseOrder, launch.root, launch.root}});
+  }
+  return order;
+}
+
+ir::Entries Complete(const Value& func, const std::vector<ir::Launch>& launches,
+                     const Value& overrides) {
+  const Value attrs = AttributesOf(func);
   ir::Entries inputs;
   const auto add = [&](const ir::Interned& key, const Value& otherwise) {
     Value value = Chosen(attrs, overrides, key);
@@ -58,10 +107,11 @@ ir::Entries Complete(const Value& attrs, const Value& overrides) {
   };
   // An argument that replaces a choice makes an attribute obsolete that only another choice uses.
   const auto add_detail = [&](const ir::Interned& key, const ir::Interned& choice,
-                              std::string_view users) {
+                              std::string_view users, const Value& otherwise) {
     const auto chosen = ir::MapGet(overrides, choice).AsString();
     const bool is_obsolete = chosen && !chosen->starts_with(users);
     Value value = is_obsolete ? ir::MapGet(overrides, key) : Chosen(attrs, overrides, key);
+    if (value.is_none()) value = otherwise;
     if (!value.is_none()) inputs.emplace_back(key, value);
   };
   add(input::kDevice, device::kDefaultDevice);
@@ -73,9 +123,11 @@ ir::Entries Complete(const Value& attrs, const Value& overrides) {
   }
   add(input::kCoreOrder, "row_major");
   add(input::kSchedulePolicy, "contiguous");
-  add_detail(input::kScheduleBlockSize, input::kSchedulePolicy, "block_cyclic");
-  add(input::kScheduleOrder, "row_major");
-  add_detail(input::kSwizzlePanel, input::kScheduleOrder, "swizzled_");
+  add_detail(input::kScheduleBlockSize, input::kSchedulePolicy, "block_cyclic", Value());
+  const bool is_order_chosen = !Chosen(attrs, overrides, input::kScheduleOrder).is_none();
+  const TileOrder order = is_order_chosen ? TileOrder() : OrderOf(func, launches);
+  add(input::kScheduleOrder, order.name);
+  add_detail(input::kSwizzlePanel, input::kScheduleOrder, "swizzled_", order.panel);
   add(input::kLayoutType, "dram_interleaved");
   add(input::kTileHeight, device::kDefaultTile.height);
   add(input::kTileWidth, device::kDefaultTile.width);
@@ -108,8 +160,9 @@ void Validate(const Value& func, const ir::Entries& entries) {
 }
 
 Value Apply(const Value& func, const Value& overrides) {
-  if (!ir::FindGrid(func)) return func;
-  const ir::Entries inputs = Complete(AttributesOf(func), overrides);
+  const std::vector<ir::Launch> launches = ir::FindLaunches(func);
+  if (launches.empty()) return func;
+  const ir::Entries inputs = Complete(func, launches, overrides);
   Validate(func, inputs);
   std::vector<std::string> obsolete;
   for (const ir::Interned* key : {&input::kScheduleBlockSize, &input::kSwizzlePanel}) {

@@ -5,10 +5,13 @@
 //   by = T.launch_thread("blockIdx.y", 10)        bx = T.launch_thread("blockIdx.x", 10)
 //   ...                                           ...
 //
+// A function of several launches gets tt_launches instead: a map of the same keys for each.
+//
 // Requires: the inputs of ApplyTTDefaults.
 // Ensures:  every work tile belongs to exactly one core; the keys of ScheduleKeys() are recomputed,
 //           and gone where they do not apply, as from functions that are no kernels.
-// Rejects:  missing or unknown inputs, launch grids that FindGrid rejects or that pass 2^63 cells.
+// Rejects:  missing or unknown inputs, launches that FindLaunches rejects,
+//           grids that pass 2^63 cells.
 #include "transform/infer_tt_schedule.h"
 
 #include <algorithm>
@@ -36,6 +39,7 @@ constinit const Interned kNumCores{"tt_num_cores"}, kNumActiveCores{"tt_num_acti
 constinit const Interned kTilesPerCore{"tt_tiles_per_core"}, kCoreRanges{"tt_core_ranges"};
 constinit const Interned kTileRuns{"tt_tile_runs"}, kTileRange{"tt_tile_range"};
 constinit const Interned kRuntimeArgsSchema{"tt_runtime_args_schema"};
+constinit const Interned kPersistent{"tt_persistent"}, kLaunches{"tt_launches"};
 }  // namespace key
 
 Value RangesValue(const std::vector<CoreRange>& ranges) {
@@ -68,8 +72,7 @@ Value TileRangeValue(const plan::CoreShare& share) {
 /*! What follows from the schedule alone. */
 struct Tables {
   ir::Entries entries;
-  std::vector<std::string> absent;  // keys that do not apply
-  Int most_tiles;                   // of one core, or more than that
+  Int most_tiles;  // of one core, or more than that
 };
 
 Tables TablesOf(const plan::Schedule& schedule) {
@@ -81,7 +84,6 @@ Tables TablesOf(const plan::Schedule& schedule) {
   if (!schedule.num_tiles().is_constant()) {
     const plan::CoreShare formulas = schedule.ShareOf(Int::Variable("core_id"));
     out.entries.emplace_back(key::kTileRange, TileRangeValue(formulas));
-    out.absent = {key::kTilesPerCore.text(), key::kTileRuns.text()};
     out.most_tiles = schedule.num_tiles();
     return out;
   }
@@ -94,11 +96,7 @@ Tables TablesOf(const plan::Schedule& schedule) {
     out.most_tiles = Max(out.most_tiles, shares.back().count);
   }
   out.entries.emplace_back(key::kTilesPerCore, ir::MakeArray(tiles));
-  out.absent = {key::kTileRange.text()};
-  if (std::ranges::all_of(shares, &plan::CoreShare::is_range)) {
-    out.absent.push_back(key::kTileRuns.text());
-    return out;
-  }
+  if (std::ranges::all_of(shares, &plan::CoreShare::is_range)) return out;
   for (const plan::CoreShare& share : shares) runs.push_back(RunsValue(share.runs, false));
   out.entries.emplace_back(key::kTileRuns, ir::MakeArray(runs));
   return out;
@@ -123,32 +121,69 @@ Tables CachedTables(const plan::Grid& grid, const Inputs& inputs) {
   return cache->Get({plan::NumTiles(grid), 1, 1, cores.ranges(), core_order, policy, {}}, make);
 }
 
+/*! What T.Persistent has made of its domain, for whoever takes its loop apart. */
+Value PersistentValue(const ir::Persistence& persistence) {
+  static constinit const Interned loop{"loop"}, wave{"wave"}, group_size{"group_size"};
+  return ir::MakeMap({{loop, persistence.loop},
+                      {wave, ToValue(persistence.wave)},
+                      {group_size, ToValue(persistence.group_size)}});
+}
+
+/*! The schedule of one launch, whose statements are at and below `body`. */
+ir::Entries LaunchEntries(const ir::Launch& launch, const Value& body, const Inputs& inputs,
+                          const std::vector<ir::Parameter>& parameters) {
+  const plan::Grid& grid = launch.grid;
+  Tables tables = CachedTables(grid, inputs);
+  const CoreCoord workers = inputs.Device().worker_grid;
+  const LaunchSize size = {grid.x, grid.y, grid.z, plan::NumTiles(grid), tables.most_tiles};
+  ir::Entries entries = std::move(tables.entries);
+  entries.emplace_back(key::kGridX, ToValue(grid.x));
+  entries.emplace_back(key::kGridY, ToValue(grid.y));
+  entries.emplace_back(key::kGridZ, ToValue(grid.z));
+  entries.emplace_back(key::kCoreGrid, ir::MakeArray({workers.x, workers.y}));
+  entries.emplace_back(key::kRuntimeArgsSchema,
+                       RuntimeArgsSchema(size, body, parameters, inputs.Tile().width));
+  if (launch.persistence) {
+    entries.emplace_back(key::kPersistent, PersistentValue(*launch.persistence));
+  }
+  return entries;
+}
+
+ir::Entries ScheduleEntries(const Value& func, const std::vector<ir::Launch>& launches) {
+  const Inputs inputs = Inputs::Of(func);
+  const std::vector<ir::Parameter> parameters = ir::Parameters(func);
+  if (launches.size() == 1) {
+    return LaunchEntries(launches.front(), ir::Get(func, ir::FieldId::kBody), inputs, parameters);
+  }
+  std::vector<Value> maps;
+  for (const ir::Launch& launch : launches) {
+    maps.push_back(ir::MakeMap(LaunchEntries(launch, launch.root, inputs, parameters)));
+  }
+  return {{key::kLaunches, ir::MakeArray(maps)}};
+}
+
+/*! The keys of a schedule that are not among these. */
+std::vector<std::string> KeysBeside(const ir::Entries& entries) {
+  std::vector<std::string> out = ScheduleKeys();
+  for (const auto& entry : entries) std::erase(out, *entry.first.AsString());
+  return out;
+}
+
 }  // namespace
 
 Value InferSchedule(const Value& func) {
-  const std::optional<plan::Grid> grid = ir::FindGrid(func);
-  if (!grid) return WithoutAttributes(func, ScheduleKeys());
-  const Inputs inputs = Inputs::Of(func);
-  Tables tables = CachedTables(*grid, inputs);
-  const CoreCoord workers = inputs.Device().worker_grid;
-  ir::Entries entries = std::move(tables.entries);
-  entries.emplace_back(key::kGridX, ToValue(grid->x));
-  entries.emplace_back(key::kGridY, ToValue(grid->y));
-  entries.emplace_back(key::kGridZ, ToValue(grid->z));
-  entries.emplace_back(key::kCoreGrid, ir::MakeArray({workers.x, workers.y}));
-  entries.emplace_back(key::kRuntimeArgsSchema,
-                       RuntimeArgsSchema({grid->x, grid->y, grid->z, plan::NumTiles(*grid),
-                                          tables.most_tiles},
-                                         ir::Get(func, ir::FieldId::kBody), ir::Parameters(func),
-                                         inputs.Tile().width));
-  return WithAttributes(WithoutAttributes(func, tables.absent), entries);
+  const std::vector<ir::Launch> launches = ir::FindLaunches(func);
+  if (launches.empty()) return WithoutAttributes(func, ScheduleKeys());
+  const ir::Entries entries = ScheduleEntries(func, launches);
+  return WithAttributes(WithoutAttributes(func, KeysBeside(entries)), entries);
 }
 
 const std::vector<std::string>& ScheduleKeys() {
   static const std::vector<std::string> keys = {
-      "tt_grid_x",    "tt_grid_y",     "tt_grid_z",           "tt_num_tiles",
-      "tt_core_grid", "tt_num_cores",  "tt_num_active_cores", "tt_tiles_per_core",
-      "tt_tile_runs", "tt_tile_range", "tt_core_ranges",      "tt_runtime_args_schema",
+      "tt_grid_x",     "tt_grid_y",     "tt_grid_z",           "tt_num_tiles",
+      "tt_core_grid",  "tt_num_cores",  "tt_num_active_cores", "tt_tiles_per_core",
+      "tt_tile_runs",  "tt_tile_range", "tt_core_ranges",      "tt_runtime_args_schema",
+      "tt_persistent", "tt_launches",
   };
   return keys;
 }

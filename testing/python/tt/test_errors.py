@@ -76,13 +76,18 @@ REFUSALS = [
             ("found str; expected an IRModule or a PrimFunc",)),
     Refusal("no_kernel", "TT201", helper, apply_tt_defaults, errors.NoKernelError, ValueError,
             ("no function has a launch grid", "`helper` (PrimFunc)", "T.Kernel", "tl_grid_x", "help: ")),
-    Refusal("two_launches", "TT210", form("sibling_thread_bindings"), apply_tt_defaults,
+    Refusal("launch_in_a_branch", "TT213", form("launch_in_a_branch"), apply_tt_defaults,
             errors.MultipleLaunchesError, ValueError,
-            ("kernel `main`: 2 launches in one function; expected one", "^^^^", "help: put each launch into")),
+            ("kernel `main`: one of several launches stands in a branch", "^^^^", "help: put each launch into")),
+    Refusal("several_launches_and_attributes", "TT210", form("siblings_with_attributes"), apply_tt_defaults,
+            errors.MultipleLaunchesError, ValueError,
+            ("kernel `main`: 2 launches in one function, whose attributes state one grid",
+             "help: remove the attributes tl_grid_*")),
     Refusal("zero_extent", "TT202", lambda: module(bare((4, 0, 1))), apply_tt_defaults, errors.GridError, ValueError,
             ("grid extent y (attribute tl_grid_y) is 0; expected at least 1", "def main", "help: launch at least one")),
-    Refusal("symbolic_extent", "TT203", form("symbolic_extent"), apply_tt_defaults, errors.GridError, ValueError,
-            ("grid extent x (blockIdx.x) is not an integer constant", "(m + 31) // 32", "^^^^", "help: ")),
+    Refusal("extent_from_memory", "TT203", form("extent_from_memory"), apply_tt_defaults, errors.GridError, ValueError,
+            ("grid extent x (blockIdx.x) is no size: a size depends on a load from `N`; expected +, -, *, //, %, min "
+             "and max of constants", "help: launch on constants and on the variables")),
     Refusal("contradiction", "TT204", lambda: module(copy_kernel().with_attr("tl_grid_x", 9)), apply_tt_defaults,
             errors.GridError, ValueError, ("is 9, but blockIdx.x says 3", "help: let both say the same")),
     Refusal("missing_input", "TT301", kernel, infer_default_tt_schedule, errors.MissingInputError, ValueError,
@@ -207,13 +212,12 @@ def test_classes(error):
     )
 
 
-def two_launches():
+def repeated_launch():
     @T.prim_func
     def main(A: T.Buffer((6, 4), "float32"), C: T.Buffer((6, 4), "float32")):
-        for bx in T.thread_binding(6, thread="blockIdx.x"):
-            C[bx, 0] = A[bx, 0]
-        for by in T.thread_binding(4, thread="blockIdx.y"):
-            C[0, by] = A[0, by]
+        for i in range(4):
+            for bx in T.thread_binding(6, thread="blockIdx.x"):
+                C[bx, i] = A[bx, i]
 
     return main
 
@@ -234,17 +238,17 @@ def message_of(func, call=apply_tt_defaults):
     return str(caught.value)
 
 
-def test_whole_message_of_two_launches():
-    assert message_of(two_launches()) == (
+def test_whole_message_of_a_repeated_launch():
+    assert message_of(repeated_launch()) == (
         """\
-TT210: kernel `main`: 2 launches in one function; expected one
-        for bx in T.thread_binding(6, thread="blockIdx.x"):
-            C[bx, 0] = A[bx, 0]
-        for by in T.thread_binding(4, thread="blockIdx.y"):
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-            C[0, by] = A[0, by]
-help: put each launch into a function of its own"""
-        + place(two_launches, "for by in")
+TT211: kernel `main`: the launch stands in a loop, which repeats it; expected one launch
+    @T.prim_func
+    def main(A: T.Buffer((6, 4), "float32"), C: T.Buffer((6, 4), "float32")):
+        for i in range(4):
+        ^^^^^^^^^^^^^^^^^^
+            for bx in T.thread_binding(6, thread="blockIdx.x"):
+help: move the loop into the kernel"""
+        + place(repeated_launch, "for i in")
     )
 
 

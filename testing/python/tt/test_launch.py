@@ -4,18 +4,28 @@ import pytest
 import tvm
 from support import host
 from support.infer import bare, copy_kernel, infer
-from support.launch_forms import FORMS, REFUSED_FORMS, T
+from support.launch_forms import FORMS, REFUSED_FORMS, SEVERAL_FORMS, T
 from tvm import tirx
 
-from tilelang.tt import apply_tt_defaults, errors, infer_default_tt_schedule, schedule_attrs
+from tilelang.tt import apply_tt_defaults, errors, infer_default_tt_schedule, launch_attrs, schedule_attrs
 
 REFUSALS = {
     "extents below 1": (errors.GridError, r"grid extent x \(cluster_id\) is -2; expected at least 1"),
     "several launches by a loop": (errors.MultipleLaunchesError, "the launch stands in a loop, which repeats it"),
-    "two launches in one function": (errors.MultipleLaunchesError, r"2 launches in one function; expected one"),
-    "two launches in one function, of equal extents": (errors.MultipleLaunchesError, r"2 launches in one function"),
+    "several launches of which one is in a branch": (
+        errors.MultipleLaunchesError,
+        "one of several launches stands in a branch, so which of them run is known only at run time",
+    ),
+    "several launches and one stated grid": (
+        errors.MultipleLaunchesError,
+        "2 launches in one function, whose attributes state one grid",
+    ),
+    "a launch in a launch": (errors.MultipleLaunchesError, "the launch stands in another launch"),
     "two extents for one axis": (errors.GridError, None),
-    "an extent that is no constant": (errors.GridError, r"grid extent x \(blockIdx.x\) is not an integer constant"),
+    "an extent that is no size": (
+        errors.GridError,
+        r"grid extent x \(blockIdx.x\) is no size: a size depends on a load from `N`",
+    ),
     "a body that is CUDA source": (errors.OpaqueKernelError, r"foreign source text \(code_block_source\)"),
     "a launch axis that is no grid axis": (errors.GridError, r'thread tag "cthread" is not understood'),
 }
@@ -44,6 +54,24 @@ def test_form(form):
         if var.name_hint != form.kernel:
             assert out[var.name_hint].same_as(func)
     assert out[form.kernel].body.same_as(mod[form.kernel].body)
+
+
+@pytest.mark.parametrize("form", SEVERAL_FORMS, ids=str)
+def test_several_launches(form):
+    out = infer_default_tt_schedule(apply_tt_defaults(form.build()))["main"]
+    found = [tuple(launch[f"tt_grid_{axis}"] for axis in "xyz") for launch in launch_attrs(out)]
+    assert found == list(form.grids)
+
+
+def test_one_launch_less():
+    """Of the two forms of a schedule only the one that applies is there."""
+    several = infer_default_tt_schedule(apply_tt_defaults(SEVERAL_FORMS[0].build()))["main"]
+    one = copy_kernel()
+    stale = several.attrs["tt_launches"]
+    found = infer_default_tt_schedule(apply_tt_defaults(one).with_attr("tt_launches", stale))
+    assert "tt_launches" not in found.attrs
+    again = infer_default_tt_schedule(several.with_attrs({"tt_num_tiles": 3, "tt_tiles_per_core": [[0, 3]]}))
+    tvm.ir.assert_structural_equal(again, several)
 
 
 if ERASED:
@@ -103,11 +131,11 @@ def test_grid_attributes_as_ir_constants(make):
     [
         (0, r"grid extent y \(attribute tl_grid_y\) is 0; expected at least 1"),
         (-3, r"grid extent y \(attribute tl_grid_y\) is -3; expected at least 1"),
-        ("8", r"grid extent y \(attribute tl_grid_y\) is not an integer constant"),
-        (2.0, r"tl_grid_y\) is not an integer constant"),
-        (True, r"tl_grid_y\) is not an integer constant"),
-        ([4], r"tl_grid_y\) is not an integer constant"),
-        (tirx.Var("m", "int32") + 1, r"tl_grid_y\) is not an integer constant"),
+        ("8", r"grid extent y \(attribute tl_grid_y\) is no size: "),
+        (2.0, r"tl_grid_y\) is no size: "),
+        (True, r"tl_grid_y\) is no size: "),
+        ([4], r"tl_grid_y\) is no size: "),
+        (tirx.Var("m", "int32") + 1, r"tl_grid_y\) is no size: .*variable `m`, which is no shape variable"),
     ],
     ids=str,
 )
@@ -281,6 +309,57 @@ def test_no_kernel_lists_functions_and_forms():
 if host.ON_TILELANG:
     import tilelang.language as L
 
+    def swizzled(*panels, order="row"):
+        """A launch for each panel, which is 0 for one without a swizzle."""
+        first, second = (*panels, 0)[:2]
+
+        @L.prim_func
+        def one(A: L.Tensor((6, 4), "float32")):
+            with L.Kernel(6, 4, threads=32) as (bx, by):
+                if first:
+                    L.use_swizzle(first, order)
+                A[bx, by] = 0.0
+
+        @L.prim_func
+        def two(A: L.Tensor((6, 4), "float32")):
+            with L.Kernel(6, 4, threads=32) as (bx, by):
+                if first:
+                    L.use_swizzle(first, order)
+                A[bx, by] = 0.0
+            with L.Kernel(6, 4, threads=32) as (cx, cy):
+                if second:
+                    L.use_swizzle(second, order)
+                A[cx, cy] = 1.0
+
+        return (one, two)[len(panels) - 1]
+
+    def order_of(func, **inputs):
+        attrs = apply_tt_defaults(func, **inputs).attrs
+        return attrs["tt_schedule_order"], attrs.get("tt_swizzle_panel")
+
+    @pytest.mark.parametrize("panels", [(8,), (3, 3)], ids=str)
+    @pytest.mark.parametrize(("order", "ours"), [("row", "swizzled_row"), ("column", "swizzled_column")])
+    def test_swizzle(panels, order, ours):
+        func = swizzled(*panels, order=order)
+        assert order_of(func) == (ours, panels[0])
+        assert order_of(func, swizzle_panel=2) == (ours, 2)
+        assert order_of(func, schedule_order="column_major") == ("column_major", None)
+        assert order_of(apply_tt_defaults(func)) == (ours, panels[0])
+
+    @pytest.mark.parametrize("panels", [(3, 4), (0, 4), (4, 0)], ids=str)
+    def test_launches_of_different_orders(panels):
+        with pytest.raises(errors.OptionError, match="one launch asks for work tiles in the order") as caught:
+            apply_tt_defaults(swizzled(*panels))
+        assert caught.value.code == "TT216"
+        assert order_of(swizzled(*panels), schedule_order="row_major") == ("row_major", None)
+
+    @pytest.mark.parametrize(("panel", "order"), [(4, "mlx"), (-1, "row")])
+    def test_unknown_swizzle(panel, order):
+        with pytest.raises(errors.OptionError, match=r"T\.use_swizzle asks for rasterization2D.* of ") as caught:
+            apply_tt_defaults(swizzled(panel, order=order))
+        assert caught.value.code == "TT215"
+        assert order_of(swizzled(panel, order=order), schedule_order="row_major") == ("row_major", None)
+
     def test_kernel_in_a_kernel_of_the_same_grid():
         """No extent contradicts another, and still there are two launches."""
 
@@ -289,7 +368,7 @@ if host.ON_TILELANG:
             with L.Kernel(6, threads=32) as bx, L.Kernel(6, threads=32) as by:
                 A[bx, by] = 0.0
 
-        refuse(main, errors.MultipleLaunchesError, "2 launches in one function; expected one")
+        refuse(main, errors.MultipleLaunchesError, "the launch stands in another launch")
 
 
 def test_results_of_a_kernel_that_is_none_any_more():

@@ -2,6 +2,7 @@
 
 import pytest
 from support import host, oracle
+from support.host import T
 from support.infer import bare, copy_kernel, infer
 from tvm import tirx
 
@@ -12,6 +13,7 @@ from tilelang.tt import (
     buffer_attrs,
     errors,
     infer_default_tt_schedule,
+    launch_attrs,
     schedule_attrs,
 )
 
@@ -30,9 +32,40 @@ def types_in(value):
 def test_schedule_attrs():
     assert schedule_attrs(KERNEL) == oracle.schedule_attrs((3, 2, 1), params=[("A", None), ("C", None)])
     strided = schedule_attrs(infer(bare((65, 1, 1)), schedule_policy="strided"))
-    assert set(schedule_attrs(KERNEL)) == set(ScheduleAttrs.__annotations__) - {"tt_tile_runs", "tt_tile_range"}
-    assert set(strided) == set(ScheduleAttrs.__annotations__) - {"tt_tile_range"}
+    everything = set(ScheduleAttrs.__annotations__) - {"tt_tile_range", "tt_persistent"}
+    assert set(schedule_attrs(KERNEL)) == everything - {"tt_tile_runs"}
+    assert set(strided) == everything
     assert strided["tt_tile_runs"][:2] == [[[0, 1, 64, 2]], [[1, 1, 0, 1]]]
+
+
+def two_launches():
+    @T.prim_func
+    def main(A: T.Buffer((64,), "float32")):
+        for bx in T.thread_binding(64, thread="blockIdx.x"):
+            A[bx] = T.float32(1)
+        for by in T.thread_binding(5, thread="blockIdx.y"):
+            A[by] = A[by] + T.float32(1)
+
+    return main
+
+
+def test_launch_attrs():
+    assert launch_attrs(KERNEL) == [schedule_attrs(KERNEL)]
+    func = infer(two_launches())
+    sources = []
+    for found, grid in zip(launch_attrs(func), [(64, 1, 1), (1, 5, 1)], strict=True):
+        expected = oracle.schedule_attrs(grid)
+        assert {**found, "tt_runtime_args_schema": None} == {**expected, "tt_runtime_args_schema": None}
+        assert not set(found) & set(func.attrs.keys())
+        sources.append(found["tt_runtime_args_schema"][4]["source"])
+    assert sources == ["none", "unresolved"]  # of kt_tiles: only the second one accumulates
+    with pytest.raises(errors.MultipleLaunchesError, match="the kernel has 2 launches; launch_attrs gives"):
+        schedule_attrs(func)
+
+
+def test_missing_launch_attrs():
+    with pytest.raises(errors.MissingInputError, match="run tilelang"):
+        launch_attrs(apply_tt_defaults(two_launches()))
 
 
 def test_schedule_is_plain_python():

@@ -4,6 +4,8 @@ They need TileLang's own IR, so elsewhere, and without the folder, there is noth
 """
 
 import json
+import random
+import re
 from itertools import accumulate
 from math import prod
 from operator import itemgetter, mul
@@ -14,7 +16,15 @@ import tvm
 from support import oracle
 from support.infer import results
 
-from tilelang.tt import apply_tt_defaults, errors, infer_default_tt_schedule, infer_default_tt_shard
+from tilelang.tt import (
+    _native,
+    apply_tt_defaults,
+    errors,
+    infer_default_tt_schedule,
+    infer_default_tt_shard,
+    launch_attrs,
+    specialize,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore::tilelang.tt.errors.{name}Warning")
@@ -33,55 +43,72 @@ def load(config, fact):
     return tvm.ir.load_json((folder / f"{fact['name']}.json").read_text())
 
 
-def grid_of(fact):
-    """The extents on x, y and z; text where one is symbolic."""
-    (launch,) = fact["launches"]
-    return [launch["grid"].get(f"blockIdx.{axis}", 1) for axis in "xyz"]
+def grids_of(fact):
+    """The extents on x, y and z of every launch; text where one is symbolic."""
+    return [[launch["grid"].get(f"blockIdx.{axis}", 1) for axis in "xyz"] for launch in fact["launches"]]
 
 
 def params_of(fact):
     return [(param["name"], None if param["kind"] == "buffer" else param["dtype"]) for param in fact["params"]]
 
 
-def schedule_refusal(fact):
-    if fact["n_launches"] > 1:
-        return errors.MultipleLaunchesError
-    return None if all(isinstance(extent, int) for extent in grid_of(fact)) else errors.GridError
-
-
 def compact(shape):
     return [*accumulate(reversed(shape[1:]), mul, initial=1)][::-1]
 
 
-def tensor_refusal(param):
+def buffers_of(fact):
+    return [param for param in fact["params"] if param["kind"] == "buffer"]
+
+
+def number(text, sizes):
+    return eval(text, {"__builtins__": {}}, sizes) if isinstance(text, str) else text
+
+
+def numbers(texts, sizes):
+    return [number(text, sizes) for text in texts]
+
+
+def tensor_refusal(param, sizes):
     """Why one parameter has no layout; the dtype is looked at first."""
     if param["dtype"] not in oracle.TILED_DTYPES:
         return errors.DtypeError
-    if not all(isinstance(extent, int) for extent in param["shape"]):
-        return errors.ShapeError
-    return None if param["strides"] in ([], compact(param["shape"])) else errors.ShapeError
+    strides = numbers(param["strides"] or [], sizes)
+    return None if strides in ([], compact(numbers(param["shape"], sizes))) else errors.ShapeError
 
 
-def shard_refusal(fact):
+def shard_refusal(fact, sizes):
     """The first tensor that has no layout names the class."""
-    refusals = [tensor_refusal(param) for param in fact["params"] if param["kind"] == "buffer"]
+    refusals = [tensor_refusal(param, sizes) for param in buffers_of(fact)]
     return next((refusal for refusal in refusals if refusal), None)
 
 
-def test_schedule(fact, pytestconfig):
-    func = load(pytestconfig, fact)
-    if refusal := schedule_refusal(fact):
-        with pytest.raises(refusal):
-            apply_tt_defaults(func)
+def sizes_of(texts, draw):
+    """A value for everything that looks like a name in symbolic shapes or extents."""
+    names = {name for text in texts if isinstance(text, str) for name in re.findall(r"[A-Za-z_]\w*", text)}
+    return {name: draw.randint(1, 5000) for name in sorted(names)}
+
+
+def check_schedule(found, grid, sizes, expected):
+    """The attributes of one launch against the oracle for these sizes."""
+    if all(isinstance(extent, int) for extent in grid):
+        assert found == expected
         return
-    found = results(infer_default_tt_schedule(apply_tt_defaults(func)))
-    schema = found.pop("tt_runtime_args_schema")
-    expected = oracle.schedule_attrs(grid_of(fact), params=params_of(fact))
-    expected_schema = expected.pop("tt_runtime_args_schema")
-    assert found == expected
-    kt_tiles = schema.pop(4)
-    del expected_schema[4]
-    assert [argument for argument in schema if argument["source"] != "kernel"] == expected_schema
+    for key in ("tt_grid_x", "tt_grid_y", "tt_grid_z", "tt_num_tiles", "tt_num_active_cores"):
+        assert _native.evaluate(str(found[key]), sizes) == expected[key]
+    for core, tiles in enumerate(expected["tt_tiles_per_core"]):
+        share = found["tt_tile_range"]
+        assert [_native.evaluate(share[key], {**sizes, "core_id": core}) for key in ("start", "count")] == tiles
+    assert "tt_tiles_per_core" not in found
+
+
+def check_schema(found, fact, expected):
+    """The runtime arguments but for the numbers of a symbolic grid, and of what the kernel itself says."""
+    kt_tiles = found[4]
+    without_values = [
+        [(argument["name"], argument["scope"], argument["source"]) for argument in schema if argument != kt_tiles]
+        for schema in ([argument for argument in found if argument["source"] != "kernel"], expected)
+    ]
+    assert without_values[0] == [argument for argument in without_values[1] if argument[0] != "kt_tiles"]
     gemms = sum(count for op, count in fact["ops"].items() if "gemm" in op)
     assert kt_tiles["source"] in ("kernel", "unresolved") if gemms else ("none", "unresolved")
     if any("reduce" in op for op in fact["ops"]):
@@ -90,22 +117,40 @@ def test_schedule(fact, pytestconfig):
         assert kt_tiles["source"] == "kernel"
 
 
+def test_schedule(fact, pytestconfig):
+    out = infer_default_tt_schedule(apply_tt_defaults(load(pytestconfig, fact)))
+    draw = random.Random(fact["name"])
+    launches = launch_attrs(out)
+    assert len(launches) == fact["n_launches"]
+    for found, grid in zip(launches, grids_of(fact), strict=True):
+        schema = found.pop("tt_runtime_args_schema")
+        for _ in range(3):
+            sizes = sizes_of(grid, draw)
+            expected = oracle.schedule_attrs(numbers(grid, sizes), params=params_of(fact))
+            expected_schema = expected.pop("tt_runtime_args_schema")
+            check_schedule(found, grid, sizes, expected)
+        if fact["n_launches"] == 1:
+            check_schema(schema, fact, expected_schema)
+
+
 def test_shard(fact, pytestconfig):
-    if schedule_refusal(fact):
-        return
-    func = apply_tt_defaults(load(pytestconfig, fact))
-    if refusal := shard_refusal(fact):
+    func = infer_default_tt_schedule(apply_tt_defaults(load(pytestconfig, fact)))
+    sizes = sizes_of([extent for param in buffers_of(fact) for extent in param["shape"]], random.Random(fact["name"]))
+    if refusal := shard_refusal(fact, sizes):
         with pytest.raises(refusal) as caught:
             infer_default_tt_shard(func)
         assert type(caught.value) is refusal
         return
-    after = results(infer_default_tt_shard(func))
+    func = infer_default_tt_shard(func)
+    after = results(specialize(func, **sizes) if sizes else func)
     found = after["tt_buffers"]
     # What a kernel does to its tensors and reads over their edges, index.json does not say.
     access = {entry["name"]: entry["tt_access"] for entry in found}
     padding = {entry["name"]: entry.get("tt_padding_value", "0") for entry in found}
     assert found == [
-        oracle.buffer_attrs(name, index, param["dtype"], param["shape"], access[name], padding_value=padding[name])
+        oracle.buffer_attrs(
+            name, index, param["dtype"], numbers(param["shape"], sizes), access[name], padding_value=padding[name]
+        )
         for index, param in enumerate(fact["params"])
         if param["kind"] == "buffer" and (name := param["name"])
     ]

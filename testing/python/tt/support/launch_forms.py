@@ -1,7 +1,8 @@
 """Every way in which the installed host can say "this kernel is launched on this grid".
 
 ``FORMS`` holds one entry per form: a builder that returns an IRModule, the name of the function in it that is
-the kernel, and the grid ``(x, y, z)`` that a reader must find. ``REFUSED_FORMS`` holds the forms that must be refused.
+the kernel, and the grid ``(x, y, z)`` that a reader must find. ``SEVERAL_FORMS`` holds functions of several launches,
+and ``REFUSED_FORMS`` the forms that must be refused.
 Builders run on demand, so importing this module is cheap; each of them runs on the host whose table it is in.
 
 The grids are asymmetric and the axes are declared in different orders, so that an axis taken from its position in the
@@ -33,9 +34,21 @@ class LaunchForm:
 
     name: str
     build: Callable[[], tvm.IRModule]
-    grid: tuple[int, int, int]
+    grid: tuple[int | str, int | str, int | str]
     kernel: str = "main"
     understood: bool = True
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class SeveralForm:
+    """One function of several launches: ``build()["main"]`` is launched on ``grids``, in that order."""
+
+    name: str
+    build: Callable[[], tvm.IRModule]
+    grids: tuple[tuple[int | str, int | str, int | str], ...]
 
     def __str__(self) -> str:
         return self.name
@@ -186,6 +199,58 @@ def symbolic_extent():
     return _module(main)
 
 
+def sibling_blocks():
+    """A schedule that binds the loops of two blocks, each to a grid of its own."""
+    A = te.placeholder((6, 4), name="A")
+    B = te.compute((6, 4), lambda i, j: A[i, j] + 1, name="B")
+    sch = s_tir.Schedule(te.create_prim_func([A, te.compute((6, 4), lambda i, j: B[i, j] * 2, name="C")]))
+    for block, tags in [("B", ("blockIdx.x", "blockIdx.y")), ("C", ("blockIdx.y", "blockIdx.x"))]:
+        for loop, tag in zip(sch.get_loops(sch.get_sblock(block)), tags, strict=True):
+            sch.bind(loop, tag)
+    return sch.mod
+
+
+def siblings_of_sizes():
+    @T.prim_func
+    def main(a: T.handle, c: T.handle):
+        m = T.int32()
+        A = T.match_buffer(a, (m, 4), "float32")
+        C = T.match_buffer(c, (m, 4), "float32")
+        for bx in T.thread_binding((m + 31) // 32, thread="blockIdx.x"):
+            for by in T.thread_binding(4, thread="blockIdx.y"):
+                C[bx, by] = A[bx, by]
+        for by in T.thread_binding(m, thread="blockIdx.y"):
+            for bx in T.thread_binding(4, thread="blockIdx.x"):
+                C[by, bx] = A[by, bx]
+
+    return _module(main)
+
+
+def launch_in_a_branch():
+    @T.prim_func
+    def main(A: T.Buffer((6, 4), "float32"), n: T.int32):
+        for bx in T.thread_binding(6, thread="blockIdx.x"):
+            A[bx, 0] = T.float32(0)
+        if n > 0:
+            for bx in T.thread_binding(4, thread="blockIdx.x"):
+                A[0, bx] = T.float32(0)
+
+    return _module(main)
+
+
+def siblings_with_attributes():
+    return _module(sibling_thread_bindings()["main"].with_attr("tl_grid_x", 6))
+
+
+def extent_from_memory():
+    @T.prim_func
+    def main(A: T.Buffer((6,), "float32"), N: T.Buffer((1,), "int32")):
+        for bx in T.thread_binding(N[0], thread="blockIdx.x"):
+            A[bx] = T.float32(0)
+
+    return _module(main)
+
+
 _CONVERT_BLOCKS = (
     s_tir.transform.PlanAndUpdateBufferAllocationLocation,
     s_tir.transform.ConvertBlocksToOpaque,
@@ -199,6 +264,7 @@ FORMS = [
     LaunchForm("launch_thread_y_only", launch_thread_y_only, (1, 4, 1)),
     LaunchForm("env_thread", env_thread, (6, 4, 1)),
     LaunchForm("thread_binding_loops", thread_binding_loops, (6, 4, 3)),
+    LaunchForm("symbolic_extent", symbolic_extent, ("(m + 31) // 32", 4, 1)),
     LaunchForm("schedule_bind_y_outer", schedule_bind_y_outer, (6, 4, 1)),
     LaunchForm("after_unify_thread_binding", _after(schedule_bind_y_outer, *_CONVERT_BLOCKS), (6, 4, 1)),
     LaunchForm(
@@ -213,16 +279,23 @@ FORMS = [
     ),
 ]
 
-REFUSED_FORMS = [
-    RefusedForm("sibling_thread_bindings", sibling_thread_bindings, "two launches in one function"),
-    RefusedForm("sibling_launch_threads", sibling_launch_threads, "two launches in one function, of equal extents"),
-    RefusedForm(
+SEVERAL_FORMS = [
+    SeveralForm("sibling_thread_bindings", sibling_thread_bindings, ((6, 1, 1), (4, 1, 1))),
+    SeveralForm("sibling_launch_threads", sibling_launch_threads, ((6, 1, 1), (6, 1, 1))),
+    SeveralForm(
         "sibling_thread_bindings_after_unify_thread_binding",
         _after(sibling_thread_bindings, s_tir.transform.UnifyThreadBinding),
-        "two launches in one function",
+        ((6, 1, 1), (4, 1, 1)),
     ),
+    SeveralForm("sibling_blocks", sibling_blocks, ((6, 4, 1), (4, 6, 1))),
+    SeveralForm("siblings_of_sizes", siblings_of_sizes, (("(m + 31) // 32", 4, 1), (4, "m", 1))),
+]
+
+REFUSED_FORMS = [
+    RefusedForm("launch_in_a_branch", launch_in_a_branch, "several launches of which one is in a branch"),
+    RefusedForm("siblings_with_attributes", siblings_with_attributes, "several launches and one stated grid"),
     RefusedForm("same_tag_nested_with_other_extent", same_tag_nested_with_other_extent, "two extents for one axis"),
-    RefusedForm("symbolic_extent", symbolic_extent, "an extent that is no constant"),
+    RefusedForm("extent_from_memory", extent_from_memory, "an extent that is no size"),
 ]
 
 # ---- apache-tvm: host/device split and TIRx device scopes ----------------------------------------------------------
@@ -423,7 +496,7 @@ def tilelang_kernel_with_swizzle():
 
 
 def tilelang_persistent():
-    """The launch has 5 cells; that they walk a domain of 6 x 4 is the body's affair."""
+    """The launch has 5 cells, which walk a domain of 6 x 4."""
 
     @L.prim_func
     def main(A: L.Tensor((6, 4), "float32"), C: L.Tensor((6, 4), "float32")):
@@ -521,7 +594,8 @@ def _tilelang_forms():
     yield LaunchForm("tilelang_kernel_with_shared_tile", tilelang_kernel_with_shared_tile, (6, 4, 1))
     yield LaunchForm("tilelang_cluster_kernel", tilelang_cluster_kernel, (6, 4, 1))
     yield LaunchForm("tilelang_kernel_with_swizzle", tilelang_kernel_with_swizzle, (6, 4, 1))
-    yield LaunchForm("tilelang_persistent", tilelang_persistent, (5, 1, 1))
+    yield LaunchForm("tilelang_persistent", tilelang_persistent, (6, 4, 1))
+    yield LaunchForm("tilelang_symbolic_extent", tilelang_symbolic_extent, ("(m + 31) // 32", 4, 1))
     for suffix, source, grid in [("", tilelang_kernel, (6, 4, 3)), ("_rank0", tilelang_kernel_rank0, (1, 1, 1))]:
         after = f"tilelang_kernel{suffix}_after"
         yield LaunchForm(f"{after}_materialize_kernel_launch_grid_and_threads", _after(source, threads), grid)
@@ -549,11 +623,10 @@ def _cuda_pipeline():
 
 if ON_TILELANG:
     FORMS += _tilelang_forms()
+    SEVERAL_FORMS.append(SeveralForm("tilelang_two_kernels", tilelang_two_kernels, ((6, 4, 1), (3, 1, 1))))
     REFUSED_FORMS += [
-        RefusedForm("tilelang_two_kernels", tilelang_two_kernels, "two launches in one function"),
-        RefusedForm("tilelang_kernel_in_kernel", tilelang_kernel_in_kernel, "two extents for one axis"),
+        RefusedForm("tilelang_kernel_in_kernel", tilelang_kernel_in_kernel, "a launch in a launch"),
         RefusedForm("tilelang_cuda_source", tilelang_cuda_source, "a body that is CUDA source"),
         RefusedForm("tilelang_rank0_in_a_loop", tilelang_rank0_in_a_loop, "several launches by a loop"),
-        RefusedForm("tilelang_symbolic_extent", tilelang_symbolic_extent, "an extent that is no constant"),
         RefusedForm("tilelang_ascend_mixed_kernel", tilelang_ascend_mixed_kernel, "a launch axis that is no grid axis"),
     ]
