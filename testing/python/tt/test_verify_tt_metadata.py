@@ -90,6 +90,10 @@ CONTRADICTIONS = {
         lambda func: func.with_attr("tt_num_tiles", "(k + 31) // 32"),
         'TT709: kernel `main`: attribute tt_num_tiles is "(k + 31) // 32", but the kernel has no size k',
     ),
+    "layout": (
+        lambda func: changed(func, "tt_buffers", in_buffer("tt_layout", "height_sharded")),
+        'TT701: kernel `main`: attribute tt_buffers[0]["tt_layout"] is "height_sharded", but',
+    ),
     "device": (
         lambda func: func.with_attr("tt_device", "blackhole_p150"),
         "TT701: kernel `main`: attribute tt_core_grid[0] is 8, but the kernel, its inputs and the device give 13",
