@@ -112,13 +112,9 @@ class Verifier {
   void Verify() {
     std::vector<ir::Warning> warnings;
     const Value inferred = InferShard(InferSchedule(func_), &warnings);
-    if (inferred.object() == func_.object()) return;
-    VerifySchedules();
-    VerifyPadding();
-    for (const auto& keys : {ScheduleKeys(), ShardKeys()}) {
-      for (const std::string& key : keys) VerifyKey(key, AttributesOf(inferred));
-    }
-    ir::Refuse(func_, diagnostics_);
+    VerifyCapacity(warnings);
+    if (inferred.object() != func_.object()) VerifyResults(AttributesOf(inferred));
+    if (!diagnostics_.empty()) ir::Refuse(func_, diagnostics_);
   }
 
  private:
@@ -126,6 +122,24 @@ class Verifier {
   void Report(ErrorCode code, const std::string& key, const std::string& message) {
     reported_.push_back(key);
     diagnostics_.push_back({code, message, kHelp, Value(), Value()});
+  }
+
+  /*! What inference warns of, as the kernel may be meant for another device, ends here. */
+  void VerifyCapacity(const std::vector<ir::Warning>& warnings) {
+    for (const ir::Warning& warning : warnings) {
+      if (ErrorKindOf(warning.code) != ErrorKind::kCapacityWarning) continue;
+      diagnostics_.push_back({ErrorCode::kCapacity, "does not fit a core: " + warning.message,
+                              "plan it for a device with more memory, or make that change", Value(),
+                              Value()});
+    }
+  }
+
+  void VerifyResults(const Value& inferred) {
+    VerifySchedules();
+    VerifyPadding();
+    for (const auto& keys : {ScheduleKeys(), ShardKeys()}) {
+      for (const std::string& key : keys) VerifyKey(key, inferred);
+    }
   }
 
   /*! What results contradict by themselves, whatever the kernel. */
