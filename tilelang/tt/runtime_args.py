@@ -1,6 +1,6 @@
 """The values that a kernel receives when it runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,16 +71,28 @@ def runtime_args(func: "PrimFunc", given: Mapping[str, Any] | None = None, /, **
 
 def _columns(func: Any, sizes: dict[str, int]) -> dict[str, list[int]]:
     """What differs from core to core."""
-    if "tt_tile_range" not in func.attrs:
+    if "tt_tile_range" in func.attrs:
+        shares = list(_evaluate_shares(func, sizes))
+    else:
         table = read_attribute(func, "tt_tiles_per_core", _PASS)
-        return {"start_id": [start for start, _ in table], "count": [count for _, count in table]}
+        runs = read_attribute(func, "tt_tile_runs", _PASS) if "tt_tile_runs" in func.attrs else [[]] * len(table)
+        shares = [(start, count, own) for (start, count), own in zip(table, runs, strict=True)]
+    columns = {"start_id": [start for start, _, _ in shares], "count": [count for _, count, _ in shares]}
+    for number in range(max(len(runs) for _, _, runs in shares)):
+        suffix = f"_{number + 1}" if number else ""
+        own = [runs[number] if number < len(runs) else [0, 0, 0, 0] for _, _, runs in shares]
+        for position, key in enumerate(("start", "length", "stride", "repeat")):
+            columns[f"run_{key}{suffix}"] = [run[position] for run in own]
+    return columns
+
+
+def _evaluate_shares(func: Any, sizes: dict[str, int]) -> Iterator[tuple[int, int, list[list[int]]]]:
+    """The start, the count and the runs of every core."""
     formulas = read_attribute(func, "tt_tile_range", _PASS)
-    cores = range(read_attribute(func, "tt_num_cores", _PASS))
-
-    def column(key: str) -> list[int]:
-        return [_number(formulas[key], {**sizes, "core_id": core}) for core in cores]
-
-    return {"start_id": column("start"), "count": column("count")}
+    for core in range(read_attribute(func, "tt_num_cores", _PASS)):
+        values = {**sizes, "core_id": core}
+        runs = [[_number(part, values) for part in run] for run in formulas["runs"]]
+        yield _number(formulas["start"], values), _number(formulas["count"], values), runs
 
 
 def _number(size: int | str, sizes: dict[str, int]) -> int:

@@ -72,7 +72,8 @@ Value TileRangeValue(const plan::CoreShare& share) {
 /*! What follows from the schedule alone. */
 struct Tables {
   ir::Entries entries;
-  Int most_tiles;  // of one core, or more than that
+  Int most_tiles;        // of one core, or more than that
+  size_t most_runs = 0;  // of one core; 0 where all of them have ranges
 };
 
 Tables TablesOf(const plan::Schedule& schedule) {
@@ -85,6 +86,7 @@ Tables TablesOf(const plan::Schedule& schedule) {
     const plan::CoreShare formulas = schedule.ShareOf(Int::Variable("core_id"));
     out.entries.emplace_back(key::kTileRange, TileRangeValue(formulas));
     out.most_tiles = schedule.num_tiles();
+    if (!formulas.is_range()) out.most_runs = formulas.runs.size();
     return out;
   }
   std::vector<Value> tiles, runs;
@@ -97,7 +99,10 @@ Tables TablesOf(const plan::Schedule& schedule) {
   }
   out.entries.emplace_back(key::kTilesPerCore, ir::MakeArray(tiles));
   if (std::ranges::all_of(shares, &plan::CoreShare::is_range)) return out;
-  for (const plan::CoreShare& share : shares) runs.push_back(RunsValue(share.runs, false));
+  for (const plan::CoreShare& share : shares) {
+    runs.push_back(RunsValue(share.runs, false));
+    out.most_runs = std::max(out.most_runs, share.runs.size());
+  }
   out.entries.emplace_back(key::kTileRuns, ir::MakeArray(runs));
   return out;
 }
@@ -135,7 +140,8 @@ ir::Entries LaunchEntries(const ir::Launch& launch, const Value& body, const Inp
   const plan::Grid& grid = launch.grid;
   Tables tables = CachedTables(grid, inputs);
   const CoreCoord workers = inputs.Device().worker_grid;
-  const LaunchSize size = {grid.x, grid.y, grid.z, plan::NumTiles(grid), tables.most_tiles};
+  const LaunchSize size = {grid.x,          grid.y, grid.z, plan::NumTiles(grid), tables.most_tiles,
+                           tables.most_runs};
   ir::Entries entries = std::move(tables.entries);
   entries.emplace_back(key::kGridX, ToValue(grid.x));
   entries.emplace_back(key::kGridY, ToValue(grid.y));

@@ -108,6 +108,18 @@ void AddParameters(const std::vector<ir::Parameter>& parameters, std::vector<Arg
   out->insert(out->end(), addresses.begin(), addresses.end());
 }
 
+/*! The runs of tt_tile_runs. The first starts at start_id; one that a core has not repeats 0 times. */
+void AddRuns(const LaunchSize& launch, std::vector<Argument>* out) {
+  const char* word = WordFor(launch.num_tiles);
+  for (size_t run = 1; run <= launch.most_runs; ++run) {
+    const std::string suffix = run == 1 ? "" : "_" + std::to_string(run);
+    if (run > 1) out->push_back({"run_start" + suffix, word, kSchedule, true});
+    for (const char* name : {"run_length", "run_stride", "run_repeat"}) {
+      out->push_back({name + suffix, word, kSchedule, true});
+    }
+  }
+}
+
 void MakeNamesUnique(std::vector<Argument>* arguments) {
   const auto is_taken = [&](const std::string& name, const Argument* until) {
     return std::ranges::any_of(*arguments, [&](const Argument& argument) {
@@ -166,6 +178,7 @@ Value RuntimeArgsSchema(const LaunchSize& launch, const Value& body,
       std::move(kt_tiles.total),
   };
   if (launch.grid_z != 1) arguments.push_back(Common("grid_z", kSchedule, launch.grid_z));
+  AddRuns(launch, &arguments);
   arguments.insert(arguments.end(), kt_tiles.each.begin(), kt_tiles.each.end());
   for (const ir::SizedLoop& loop : contractions.loops) {
     arguments.push_back(Common((loop.name + "_trips").c_str(), kKernel, loop.trips));

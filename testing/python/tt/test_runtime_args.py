@@ -44,6 +44,33 @@ def test_per_core(grid, cores):
     assert found.missing == ("A_addr", "C_addr")
 
 
+def tiles_of(values, core):
+    """What a program would run: run after run, or one range."""
+    if "run_length" not in values:
+        return list(range(values["start_id"][core], values["start_id"][core] + values["count"][core]))
+    tiles, suffix, start = [], "", values["start_id"][core]
+    while f"run_length{suffix}" in values:
+        length, stride, repeat = (values[f"run_{key}{suffix}"][core] for key in ("length", "stride", "repeat"))
+        tiles += [int(start + r * stride + i) for r in range(repeat) for i in range(length)]
+        suffix = f"_{int(suffix[1:] or 1) + 1}"
+        start = values[f"run_start{suffix}"][core] if f"run_start{suffix}" in values else 0
+    return tiles
+
+
+@pytest.mark.parametrize("grid", [(1, 1, 1), (7, 5, 1), (13, 10, 3), (8, 8, 1)], ids=str)
+@pytest.mark.parametrize(
+    ("policy", "block_size"), [("contiguous", None), ("strided", None), ("block_cyclic", 3), ("rectangular", None)]
+)
+def test_policies(policy, block_size, grid):
+    cores = [[0, 0, 2, 2]]
+    block = {"schedule_block_size": block_size} if block_size else {}
+    func = schedule(copy_kernel(grid=grid), cores=cores, schedule_policy=policy, **block)
+    hands = oracle.tiles_of_cores(grid, cores, "row_major", policy, block_size)
+    values = runtime_args(func).per_core
+    assert [tiles_of(values, core) for core in range(9)] == hands
+    assert set(values) <= set(names(func))
+
+
 def test_wide_numbers():
     found = runtime_args(schedule(bare((2**33, 2, 1))))
     assert found.per_core["start_id"].dtype == np.uint64

@@ -289,10 +289,11 @@ def schedule_attrs(
     }
 
 
-def runtime_args_schema(grid, kt=NO_PRODUCT, products=(), params=()) -> list[dict]:
+def runtime_args_schema(grid, kt=NO_PRODUCT, products=(), params=(), runs=0) -> list[dict]:
     """The arguments of a kernel; `params` are its parameters: `(name, dtype)` is a scalar, `(name, None)` a tensor.
 
-    `kt` is what is known of kt_tiles, `products` the tiles of each product where they are several.
+    `kt` is what is known of kt_tiles, `products` the tiles of each product where they are several, `runs` the most that
+    a core has in tt_tile_runs.
     """
     x, y, z = grid
     per_core = {"dtype": "uint32", "scope": "per_core", "source": "schedule", "bound": "launch"}
@@ -308,6 +309,12 @@ def runtime_args_schema(grid, kt=NO_PRODUCT, products=(), params=()) -> list[dic
         common("grid_y", "schedule", value=y),
         common("kt_tiles", **kt),
         *([common("grid_z", "schedule", value=z)] if z > 1 else []),
+        *({"name": name, **per_core} for name in ("run_length", "run_stride", "run_repeat")[: 3 * runs]),
+        *(
+            {"name": f"run_{key}_{run}", **per_core}
+            for run in range(2, runs + 1)
+            for key in ("start", "length", "stride", "repeat")
+        ),
         *(common(f"kt_tiles_{i}", "kernel", value=tiles) for i, tiles in enumerate(products, 1)),
         *(
             {**common(name, "parameter", param_index=index), "dtype": dtype}
