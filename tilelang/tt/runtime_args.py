@@ -9,13 +9,11 @@ import numpy.typing as npt
 
 from . import _native
 from .errors import refusal
-from .metadata import RuntimeArg, read_attribute
+from .metadata import RuntimeArg, ScheduleAttrs, launch_attrs
 from .specialize import check_sizes
 
 if TYPE_CHECKING:
     from tvm.tirx import PrimFunc
-
-_PASS = "infer_default_tt_schedule"
 
 
 @dataclass(frozen=True)
@@ -34,27 +32,31 @@ class RuntimeArgs:
     missing: tuple[str, ...]
 
 
-def runtime_args(func: "PrimFunc", given: Mapping[str, Any] | None = None, /, **sizes: int) -> RuntimeArgs:
-    """The values of a kernel's runtime arguments, for given sizes.
+def runtime_args(
+    func: "PrimFunc", given: Mapping[str, Any] | None = None, launch: int | None = None, /, **sizes: int
+) -> RuntimeArgs:
+    """The values of the runtime arguments of a kernel's launch, for given sizes.
 
     Args:
         func: A kernel after :func:`tilelang.tt.infer_default_tt_schedule`.
         given: Values of arguments that the schema has none for, by name: scalars, addresses in bytes, and ``kt_tiles``
             where it is unresolved. What is left out is ``missing`` in the result.
+        launch: Which launch is meant, in program order; needed where there are several.
         **sizes: Values of shape variables, in elements; at least 1. Integer scalar parameters are among them.
 
     Raises:
         ArgumentError: ``func`` is no PrimFunc, or a size is no integer.
         MissingInputError: :func:`tilelang.tt.infer_default_tt_schedule` has not been run.
+        MultipleLaunchesError: The kernel has several launches, and none is chosen.
         OptionError: A size is missing, unknown or below 1; a given name is no argument, or one that is known; a value
             does not fit the dtype of its argument.
     """
-    schema: list[RuntimeArg] = read_attribute(func, "tt_runtime_args_schema", _PASS)
+    schedule = _schedule_of(func, launch)
     values = check_sizes(func, sizes)
     filled = dict(given or {})
     per_core, common, missing = {}, {}, []
-    columns = _columns(func, values)
-    for argument in schema:
+    columns = _columns(schedule, values)
+    for argument in schedule["tt_runtime_args_schema"]:
         name = argument["name"]
         if argument["scope"] == "per_core":
             per_core[name] = _array(argument, columns[name])
@@ -69,13 +71,25 @@ def runtime_args(func: "PrimFunc", given: Mapping[str, Any] | None = None, /, **
     return RuntimeArgs(per_core, common, tuple(missing))
 
 
-def _columns(func: Any, sizes: dict[str, int]) -> dict[str, list[int]]:
+def _schedule_of(func: Any, launch: int | None) -> ScheduleAttrs:
+    schedules = launch_attrs(func)
+    if launch is None and len(schedules) > 1:
+        raise refusal(
+            "TT210", f"the kernel has {len(schedules)} launches; say which, as in runtime_args(func, {{}}, 0)"
+        )
+    position = launch or 0
+    if not 0 <= position < len(schedules):
+        raise refusal("TT217", f"the kernel has no launch {position}; expected 0 to {len(schedules) - 1}")
+    return schedules[position]
+
+
+def _columns(schedule: ScheduleAttrs, sizes: dict[str, int]) -> dict[str, list[int]]:
     """What differs from core to core."""
-    if "tt_tile_range" in func.attrs:
-        shares = list(_evaluate_shares(func, sizes))
+    if "tt_tile_range" in schedule:
+        shares = list(_evaluate_shares(schedule, sizes))
     else:
-        table = read_attribute(func, "tt_tiles_per_core", _PASS)
-        runs = read_attribute(func, "tt_tile_runs", _PASS) if "tt_tile_runs" in func.attrs else [[]] * len(table)
+        table = schedule["tt_tiles_per_core"]
+        runs = schedule["tt_tile_runs"] if "tt_tile_runs" in schedule else [[] for _ in table]
         shares = [(start, count, own) for (start, count), own in zip(table, runs, strict=True)]
     columns = {"start_id": [start for start, _, _ in shares], "count": [count for _, count, _ in shares]}
     for number in range(max(len(runs) for _, _, runs in shares)):
@@ -86,10 +100,10 @@ def _columns(func: Any, sizes: dict[str, int]) -> dict[str, list[int]]:
     return columns
 
 
-def _evaluate_shares(func: Any, sizes: dict[str, int]) -> Iterator[tuple[int, int, list[list[int]]]]:
+def _evaluate_shares(schedule: ScheduleAttrs, sizes: dict[str, int]) -> Iterator[tuple[int, int, list[list[int]]]]:
     """The start, the count and the runs of every core."""
-    formulas = read_attribute(func, "tt_tile_range", _PASS)
-    for core in range(read_attribute(func, "tt_num_cores", _PASS)):
+    formulas = schedule["tt_tile_range"]
+    for core in range(schedule["tt_num_cores"]):
         values = {**sizes, "core_id": core}
         runs = [[_number(part, values) for part in run] for run in formulas["runs"]]
         yield _number(formulas["start"], values), _number(formulas["count"], values), runs

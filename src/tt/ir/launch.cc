@@ -466,6 +466,14 @@ class FunctionReader {
     return HasGridAttributes(context_.attrs());
   }
 
+  std::vector<Value> Bodies() {
+    FindRoots();
+    if (roots_.size() < 2) return {Get(context_.func(), FieldId::kBody)};
+    std::vector<Value> bodies;
+    for (const Root& root : roots_) bodies.push_back(root.stmt);
+    return bodies;
+  }
+
   std::vector<Launch> Read() {
     FindRoots();
     const bool in_attributes = HasGridAttributes(context_.attrs());
@@ -537,6 +545,8 @@ class FunctionReader {
 }  // namespace
 
 std::vector<Launch> FindLaunches(const Value& func) { return FunctionReader(func).Read(); }
+
+std::vector<Value> LaunchBodies(const Value& func) { return FunctionReader(func).Bodies(); }
 
 bool IsKernel(const Value& func) {
   return KindOf(func) == NodeKind::kPrimFunc && FunctionReader(func).HasLaunch();

@@ -39,6 +39,9 @@ struct Launch {
  */
 std::vector<Launch> FindLaunches(const Value& func);
 
+/*! What each launch of a kernel executes, in program order: of a single one, the whole body. */
+std::vector<Value> LaunchBodies(const Value& func);
+
 /*!
  * Whether a function, of whatever kind, is a PrimFunc with a launch. Whether that launch is a sound
  * one is not looked at, which is much cheaper than FindLaunches.

@@ -401,12 +401,14 @@ Value InferShard(const Value& func, std::vector<ir::Warning>* warnings) {
     buffers.push_back(CachedBufferEntry(tensor, access.parameters[index], padding.values[index]));
   }
   const OnChipContext on_chip = OnChipContextOf(context, tensors);
-  const OnChipNeeds needs =
-      OnChipNeedsOf(ir::ReadOnChip(ir::Get(func, ir::FieldId::kBody), parameters), on_chip);
-  Value out =
-      WithAttributes(func, {{key::kBuffers, ir::MakeArray(buffers)},
-                            {key::kOnChip, ir::MakeArray(std::vector<Value>{needs.entry})}});
-  WarnOfCapacity(func, context.device, needs.problems, warnings);
+  std::vector<Value> entries;
+  for (const Value& body : ir::LaunchBodies(func)) {
+    const OnChipNeeds needs = OnChipNeedsOf(ir::ReadOnChip(body, parameters), on_chip);
+    entries.push_back(needs.entry);
+    WarnOfCapacity(func, context.device, needs.problems, warnings);
+  }
+  Value out = WithAttributes(func, {{key::kBuffers, ir::MakeArray(buffers)},
+                                    {key::kOnChip, ir::MakeArray(entries)}});
   WarnOfTraps(func, parameters, padding.traps, warnings);
   WarnOfFloat16(func, tensors, warnings);
   return out;

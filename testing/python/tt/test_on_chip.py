@@ -343,3 +343,18 @@ if host.ON_TILELANG:
         ):
             infer(kernels_tilelang.gemm(M=512, N=512, K=512, block_M=512, block_N=512, block_K=128))
         infer(func)
+
+
+def test_each_launch_has_needs_of_its_own():
+    @T.prim_func
+    def main(A: T.Buffer((64, 64), "float32")):
+        for bx in T.thread_binding(2, thread="blockIdx.x"):
+            first = T.alloc_buffer((32, 64), "float32", scope="shared")
+            first[0, 0] = A[bx, 0]
+        for bx in T.thread_binding(2, thread="blockIdx.x"):
+            second = T.alloc_buffer((64, 64), "float32", scope="shared")
+            second[0, 0] = A[bx, 0]
+
+    needs = on_chip_attrs(infer(main))
+    assert [[buffer["name"] for buffer in launch["circular_buffers"]] for launch in needs] == [["first"], ["second"]]
+    assert [launch["l1_bytes"] for launch in needs] == [2 * 4096, 4 * 4096]

@@ -139,3 +139,32 @@ def test_names_are_unique():
     assert names(schedule(func)) == [
         "start_id", "count", "grid_x", "grid_y", "kt_tiles", "count_1", "A_addr", "A_addr_1", "A_addr_2",
     ]  # fmt: skip
+
+
+def two_launches():
+    @T.prim_func
+    def main(a: T.handle, c: T.handle):
+        m = T.int32()
+        A = T.match_buffer(a, (m, 64), "float32")
+        C = T.match_buffer(c, (m, 64), "float32")
+        for bx in T.thread_binding((m + 31) // 32, thread="blockIdx.x"):
+            C[bx, 0] = A[bx, 0]
+        for bx in T.thread_binding(5, thread="blockIdx.x"):
+            for by in T.thread_binding(3, thread="blockIdx.y"):
+                C[bx, by] = A[bx, by]
+
+    return infer_default_tt_schedule(apply_tt_defaults(main, cores=[[0, 0, 3, 0]]))
+
+
+def test_each_launch_has_its_own():
+    first = runtime_args(two_launches(), {}, 0, m=100)
+    assert first.per_core["count"].tolist() == [1, 1, 1, 1]
+    assert first.common["grid_x"] == 4
+    second = runtime_args(two_launches(), {}, 1, m=100)
+    assert second.per_core["count"].tolist() == [4, 4, 4, 3]
+    assert (second.common["grid_x"], second.common["grid_y"]) == (5, 3)
+
+
+def test_one_of_several_launches_must_be_chosen():
+    with pytest.raises(errors.MultipleLaunchesError, match="TT210: the kernel has 2 launches; say which"):
+        runtime_args(two_launches(), m=100)
