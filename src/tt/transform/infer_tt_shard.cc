@@ -407,8 +407,8 @@ Value InferShard(const Value& func, std::vector<ir::Warning>* warnings) {
     entries.push_back(needs.entry);
     WarnOfCapacity(func, context.device, needs.problems, warnings);
   }
-  Value out = WithAttributes(func, {{key::kBuffers, ir::MakeArray(buffers)},
-                                    {key::kOnChip, ir::MakeArray(entries)}});
+  Value out = WithAttributes(
+      func, {{key::kBuffers, ir::MakeArray(buffers)}, {key::kOnChip, ir::MakeArray(entries)}});
   WarnOfTraps(func, parameters, padding.traps, warnings);
   WarnOfFloat16(func, tensors, warnings);
   return out;

@@ -20,10 +20,13 @@ from tilelang.tt import (
     _native,
     apply_tt_defaults,
     errors,
+    explain,
     infer_default_tt_schedule,
     infer_default_tt_shard,
     launch_attrs,
+    pipeline,
     specialize,
+    verify_tt_metadata,
 )
 
 pytestmark = [
@@ -169,3 +172,17 @@ def check_on_chip(launches, fact):
     # One kernel multiplies into a tensor in DRAM.
     if any("gemm" in op for op in fact["ops"]) and "global_c" not in fact["name"]:
         assert launch["accumulators"]
+
+
+@pytest.mark.parametrize("device", ["wormhole_n150", "blackhole_p150"])
+def test_pipeline(fact, device, pytestconfig, capsys):
+    """Planned and verified, or refused by a dtype and sent to a page that says what to do."""
+    mod = tvm.IRModule({"main": load(pytestconfig, fact)})
+    if not any(param["dtype"] not in oracle.TILED_DTYPES for param in buffers_of(fact)):
+        planned = pipeline(device=device)(mod)
+        tvm.ir.assert_structural_equal(verify_tt_metadata(planned), planned)
+        return
+    with pytest.raises(errors.DtypeError) as caught:
+        pipeline(device=device)(mod)
+    explain(caught.value.code)
+    assert "## Fix" in capsys.readouterr().out
