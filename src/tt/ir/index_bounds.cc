@@ -1,6 +1,7 @@
 #include "ir/index_bounds.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <string>
 #include <string_view>
@@ -8,6 +9,7 @@
 
 #include "ir/memory.h"
 #include "ir/node.h"
+#include "ir/parameters.h"
 
 namespace tt::ir {
 namespace {
@@ -18,31 +20,25 @@ constexpr int kMaxNodes = 512;
 constexpr size_t kMaxFacts = 64;
 
 int64_t FloorQuotient(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+int64_t FloorRemainder(int64_t a, int64_t b) { return a % b + (a % b < 0 ? b : 0); }
 
-bool IsIntegerCast(const Value& cast) {
-  const auto is_integer = [](const Value& expr) {
-    const Value dtype = TryGet(expr, FieldId::kDtype);
-    const std::string name = DtypeOf(dtype.is_none() ? TryGet(expr, FieldId::kTy) : dtype);
-    // Narrower ones may drop digits.
-    return name == "int32" || name == "int64";
-  };
-  return is_integer(cast) && is_integer(Get(cast, FieldId::kValue));
-}
+/*! Less than zero they go on from the other end: no arithmetic of the integers. */
+bool IsUnsigned(const Value& expr) { return DtypeOfExpr(expr).starts_with("uint"); }
 
 }  // namespace
 
-void IndexBounds::Define(const Value& var, const Value& min, const Value& extent, Guards guards) {
-  const Linear first = Read(min, guards);
-  const auto end = Sum(first, 1, Read(extent, guards));
+void IndexBounds::Define(const Value& var, const Value& min, const Value& extent, Guards inside) {
+  const Linear first = Read(min, inside);
+  const auto end = Sum(first, 1, Read(extent, inside));
+  const auto last = end ? Sum(*end, 1, {{}, -1}) : std::nullopt;
   Interval interval = {IntervalOf(first).low, std::nullopt};
-  if (end) {
-    interval.high = IntervalOf(*end).high;
-    if (interval.high) --*interval.high;
-  }
+  if (last) interval.high = IntervalOf(*last).high;
   const Linear self = OfAtom(NewAtom(interval, false));
   variables_[var.object()] = self;
-  if (!first.terms.empty()) LearnOrder(first, self, 0, &facts_);
-  if (end && !end->terms.empty()) LearnOrder(self, *end, 1, &facts_);
+  // Of sizes that makes no loop run, neither is true: they hold in the loop alone.
+  std::vector<Linear>* facts = &scopes_[inside].facts;
+  if (!first.terms.empty()) LearnOrder(first, self, 0, facts);
+  if (last && !last->terms.empty()) LearnOrder(self, *last, 0, facts);
 }
 
 void IndexBounds::Bind(const Value& var, const Value& value, Guards guards) {
@@ -147,9 +143,9 @@ IndexBounds::Linear IndexBounds::Read(const Value& expr) {
 
 IndexBounds::Linear IndexBounds::ReadNode(const Value& expr) {
   const std::string_view op = ShortKey(expr);
-  if (op == "Cast") return IsIntegerCast(expr) ? Read(Get(expr, FieldId::kValue)) : Opaque();
+  if (op == "Cast") return ReadCast(expr);
   const Value first = TryGet(expr, FieldId::kA), second = TryGet(expr, FieldId::kB);
-  if (first.is_none() || second.is_none()) return Opaque();
+  if (first.is_none() || second.is_none() || IsUnsigned(expr)) return Opaque();
   const Linear a = Read(first), b = Read(second);
   const bool constant_b = b.terms.empty(), positive_b = constant_b && b.constant > 0;
   if (op == "Add" || op == "Sub") {
@@ -172,10 +168,23 @@ IndexBounds::Linear IndexBounds::ReadNode(const Value& expr) {
   return ReadDivision(a, b.constant, divides ? Operator::kFloorDiv : Operator::kFloorMod);
 }
 
+/*! A cast that drops no digits. */
+IndexBounds::Linear IndexBounds::ReadCast(const Value& cast) {
+  const Value inner = Get(cast, FieldId::kValue);
+  const std::string from = DtypeOfExpr(inner), to = DtypeOfExpr(cast);
+  if ((from != "int32" && from != "int64") || (to != "int32" && to != "int64")) return Opaque();
+  const Linear value = Read(inner);
+  const Interval interval = IntervalOf(value);
+  using Narrow = std::numeric_limits<int32_t>;
+  const bool is_narrow = interval.low && interval.high && *interval.low >= Narrow::min() &&
+                         *interval.high <= Narrow::max();
+  return from == "int32" || to == "int64" || is_narrow ? value : Opaque();
+}
+
 /*! What is a multiple of the divisor comes out of the quotient and drops out of the remainder. */
 IndexBounds::Linear IndexBounds::ReadDivision(const Linear& a, int64_t divisor, Operator op) {
   Linear quotient = {{}, FloorQuotient(a.constant, divisor)};
-  Linear rest = {{}, a.constant - quotient.constant * divisor};
+  Linear rest = {{}, FloorRemainder(a.constant, divisor)};
   for (const auto& [atom, factor] : a.terms) {
     (factor % divisor == 0 ? quotient : rest).terms[atom] =
         factor % divisor == 0 ? factor / divisor : factor;
@@ -214,8 +223,8 @@ IndexBounds::Linear IndexBounds::ReadExtremum(const Linear& a, const Linear& b, 
     if (x.high && y.high) known.high = std::max(x.high, y.high);
   }
   for (const Linear* side : {&a, &b}) {
-    if (op == Operator::kMin) LearnOrder(self, *side, 0, &facts_);
-    if (op == Operator::kMax) LearnOrder(*side, self, 0, &facts_);
+    if (op == Operator::kMin) LearnOrder(self, *side, 0, &scopes_.front().facts);
+    if (op == Operator::kMax) LearnOrder(*side, self, 0, &scopes_.front().facts);
   }
   return self;
 }
@@ -325,7 +334,7 @@ bool IndexBounds::IsNeverPositive(const Linear& linear, Guards guards) const {
   for (Guards scope = guards; scope != 0; scope = scopes_[scope].outside) {
     if (std::ranges::any_of(scopes_[scope].facts, follows)) return true;
   }
-  return std::ranges::any_of(facts_, follows);
+  return std::ranges::any_of(scopes_.front().facts, follows);
 }
 
 }  // namespace tt::ir

@@ -29,8 +29,8 @@ class IndexBounds {
   /*! The conditions and loops around a statement; 0 for none. Such a number fits a Walker's. */
   using Guards = size_t;
 
-  /*! From here on min <= var < min + extent. */
-  void Define(const Value& var, const Value& min, const Value& extent, Guards guards);
+  /*! From here on min <= var < min + extent, which follows for the sizes only inside. */
+  void Define(const Value& var, const Value& min, const Value& extent, Guards inside);
   /*! From here on a variable stands for a value. */
   void Bind(const Value& var, const Value& value, Guards guards);
   /*! From here on a cell, a memory of one element that is stored to only here, has a value. */
@@ -65,6 +65,7 @@ class IndexBounds {
   Linear Read(const Value& expr, Guards guards);
   Linear Read(const Value& expr);
   Linear ReadNode(const Value& expr);
+  Linear ReadCast(const Value& cast);
   Linear ReadDivision(const Linear& a, int64_t divisor, Operator op);
   Linear ReadExtremum(const Linear& a, const Linear& b, Operator op);
   Linear OfVariable(const Value& var);
@@ -102,8 +103,7 @@ class IndexBounds {
   std::unordered_map<const TVMFFIObject*, Linear> variables_;
   std::map<std::tuple<Operator, Linear, Linear>, size_t> operations_;
   std::unordered_map<const TVMFFIObject*, Cell> cells_;
-  std::vector<Linear> facts_;     // none is positive, wherever their variables are defined
-  std::vector<Scope> scopes_{1};  // the first for no condition
+  std::vector<Scope> scopes_{1};  // the first for no condition: its facts hold everywhere
   Guards guards_ = 0;             // around the expression that is read
   int budget_ = 0;                // of nodes that it may have
 };

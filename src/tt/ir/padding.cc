@@ -270,14 +270,11 @@ class PaddingReader {
   void Visit(const Value& node, Walker* walker) {
     const IndexBounds::Guards guards = walker->context();
     switch (KindOf(node)) {
-      case NodeKind::kFor:
-        DefineLoop(node, guards);
-        walker->set_context(bounds_.Enter(guards));
-        break;
+      case NodeKind::kFor: return VisitLoop(node, walker);
       case NodeKind::kWhile: walker->set_context(bounds_.Enter(guards)); break;
-      case NodeKind::kAttrStmt: DefineThread(node, guards); break;
+      case NodeKind::kAttrStmt: DefineThread(node, walker); break;
       case NodeKind::kScopeIdDefStmt: DefineScope(Get(node, FieldId::kDef), guards); break;
-      case NodeKind::kSBlock: EnterBlock(node, guards); break;
+      case NodeKind::kSBlock: EnterBlock(node, walker); break;
       case NodeKind::kIfThenElse: {
         const Value condition = Get(node, FieldId::kCondition);
         return VisitBranches(condition, Get(node, FieldId::kThenCase),
@@ -297,24 +294,31 @@ class PaddingReader {
     if (KindOf(node) == NodeKind::kBind) {
       bounds_.Bind(Get(node, FieldId::kVar), Get(node, FieldId::kValue), guards);
     }
-    const Value predicate = TryGet(node, FieldId::kPredicate);
-    if (predicate.is_object() && !TryGet(node, FieldId::kBlock).is_none()) {
-      walker->set_context(bounds_.Assume(guards, predicate, true));
+    if (const Value block = TryGet(node, FieldId::kBlock); !block.is_none()) {
+      return VisitBranches(Get(node, FieldId::kPredicate), block, Value(), walker,
+                           Get(node, FieldId::kIterValues));
     }
     walker->PushChildren(node);
   }
 
-  void DefineLoop(const Value& loop, IndexBounds::Guards guards) {
+  void VisitLoop(const Value& loop, Walker* walker) {
+    const IndexBounds::Guards guards = walker->context(), inside = bounds_.Enter(guards);
     const Value step = TryGet(loop, FieldId::kStep);
-    if (!step.is_none() && ConstantOf(step) != 1) return;
-    bounds_.Define(Get(loop, FieldId::kLoopVar), Get(loop, FieldId::kMin),
-                   Get(loop, FieldId::kExtent), guards);
+    const Value min = Get(loop, FieldId::kMin), extent = Get(loop, FieldId::kExtent);
+    if (step.is_none() || ConstantOf(step) == 1) {
+      bounds_.Define(Get(loop, FieldId::kLoopVar), min, extent, inside);
+    }
+    walker->set_context(inside);
+    walker->Push(Get(loop, FieldId::kBody));
+    walker->set_context(guards);
+    for (const Value& outside : {step, extent, min}) walker->Push(outside);
   }
 
-  void DefineThread(const Value& stmt, IndexBounds::Guards guards) {
+  void DefineThread(const Value& stmt, Walker* walker) {
     if (GetString(stmt, FieldId::kAttrKey) != "thread_extent") return;
+    walker->set_context(bounds_.Enter(walker->context()));
     bounds_.Define(Get(Get(stmt, FieldId::kNode), FieldId::kVar), int64_t{0},
-                   Get(stmt, FieldId::kValue), guards);
+                   Get(stmt, FieldId::kValue), walker->context());
   }
 
   void DefineScope(const Value& scope, IndexBounds::Guards guards) {
@@ -326,19 +330,20 @@ class PaddingReader {
     }
   }
 
-  void EnterBlock(const Value& block, IndexBounds::Guards guards) {
+  void EnterBlock(const Value& block, Walker* walker) {
     static constinit const Interned safe_values{"safe_value_map"};
     if (GetString(block, FieldId::kNameHint) == "tilelang_root") {
       EndLaunch();
       is_tilelang_ = true;
     }
+    walker->set_context(bounds_.Enter(walker->context()));
     const Value iter_vars = Get(block, FieldId::kIterVars);
     for (const TVMFFIAny& element : Elements(iter_vars)) {
       const Value iter_var = Value::CopyOf(element);
       const Value domain = Get(iter_var, FieldId::kDom);
       if (domain.is_none()) continue;
       bounds_.Define(Get(iter_var, FieldId::kVar), Get(domain, FieldId::kMin),
-                     Get(domain, FieldId::kExtent), guards);
+                     Get(domain, FieldId::kExtent), walker->context());
     }
     const Value values = MapGet(Get(block, FieldId::kAnnotations), safe_values);
     if (values.is_none()) return;
@@ -349,7 +354,7 @@ class PaddingReader {
   }
 
   void VisitBranches(const Value& condition, const Value& then_case, const Value& else_case,
-                     Walker* walker) {
+                     Walker* walker, const Value& first = {}) {
     const IndexBounds::Guards guards = walker->context();
     walker->set_context(bounds_.Assume(guards, condition, false));
     walker->Push(else_case);
@@ -357,6 +362,7 @@ class PaddingReader {
     walker->Push(then_case);
     walker->set_context(guards);
     walker->Push(condition);
+    walker->Push(first);
   }
 
   /*! The tensor with padding that a buffer is, under another name or not. */

@@ -211,3 +211,62 @@ def test_symbolic_extent():
 def test_too_large_for_arithmetic():
     func = kernel(f"i * {2**31 - 1}", [], False, {"bx": 1, "i": 2**30, "j": 1})
     assert value_of(func) == "unknown"
+
+
+def test_a_loop_that_may_not_run_says_nothing_outside():
+    @T.prim_func
+    def main(A: T.Buffer((50,), "float32"), m: T.int32):
+        bx = T.launch_thread("blockIdx.x", 2)
+        for i in range(m, 50):
+            T.evaluate(bx + i)
+        if m >= 0:
+            T.evaluate(A[m])
+
+    @T.prim_func
+    def last(A: T.Buffer((50,), "float32"), m: T.int32):
+        bx = T.launch_thread("blockIdx.x", 2)
+        for i in range(m):
+            T.evaluate(bx + i)
+        if m <= 50:
+            T.evaluate(A[m - 1])
+
+    @T.prim_func
+    def inside(A: T.Buffer((50,), "float32"), m: T.int32):
+        bx = T.launch_thread("blockIdx.x", 2)
+        if m <= 50:
+            for i in range(m):
+                T.evaluate(A[m - 1] + T.float32(bx + i))
+
+    assert value_of(main) == "unknown"
+    assert value_of(last) == "unknown"
+    assert value_of(inside) == "any"
+
+
+def guarded_by_its_cast(index, dtype):
+    """A[index(m)] where m, cast to int32, is inside."""
+    A, m = tirx.decl_buffer((ROWS,), "float32", name="A"), tirx.Var("m", dtype)
+    cast = tirx.Cast("int32", m) if dtype != "int32" else m
+    condition = tirx.And(tirx.GE(cast, tirx.IntImm("int32", 0)), tirx.LT(cast, tirx.IntImm("int32", ROWS)))
+    read = tirx.Evaluate(tirx.BufferLoad(A, [index(m)]))
+    bx = tirx.Var("bx", "int32")
+    thread = tirx.IterVar((0, 2), bx, tirx.IterVar.ThreadIndex, "blockIdx.x")
+    body = tirx.AttrStmt(thread, "thread_extent", 2, tirx.IfThenElse(condition, read, None))
+    return tirx.PrimFunc([A, m], body).with_attr("global_symbol", "main")
+
+
+def test_a_cast_that_drops_digits():
+    assert value_of(guarded_by_its_cast(lambda m: m, "int32")) == "any"
+    assert value_of(guarded_by_its_cast(lambda m: m, "int64")) == "unknown"  # m = 2**32
+    assert value_of(guarded_by_its_cast(lambda m: tirx.Cast("int64", m), "int32")) == "any"
+
+
+def test_unsigned_numbers_have_no_negative_ones():
+    A, m = tirx.decl_buffer((ROWS,), "float32", name="A"), tirx.Var("m", "uint32")
+    number = lambda value: tirx.IntImm("uint32", value)  # noqa: E731
+    index = tirx.Sub(m, number(5))  # of 0: 2**32 - 5
+    condition = tirx.And(tirx.LT(m, number(ROWS)), tirx.GE(index, number(0)))
+    read = tirx.Evaluate(tirx.BufferLoad(A, [index]))
+    bx = tirx.Var("bx", "int32")
+    thread = tirx.IterVar((0, 2), bx, tirx.IterVar.ThreadIndex, "blockIdx.x")
+    body = tirx.AttrStmt(thread, "thread_extent", 2, tirx.IfThenElse(condition, read, None))
+    assert value_of(tirx.PrimFunc([A, m], body).with_attr("global_symbol", "main")) == "unknown"

@@ -78,6 +78,14 @@ CONTRADICTIONS = {
         lambda func: func.with_attr("tt_num_tiles", [6]),
         'attribute tt_num_tiles is [6], but the kernel, its inputs and the device give 6',
     ),
+    "entry": (
+        lambda func: changed(func, "tt_buffers", lambda buffers: replaced(buffers, 1, 3)),
+        'TT701: kernel `main`: attribute tt_buffers[1] is 3, but the kernel, its inputs and the device give {',
+    ),
+    "launch": (
+        lambda func: func.with_attr("tt_launches", [3]),
+        "TT701: kernel `main`: attribute tt_launches is [3], but inference gives none",
+    ),
     "missing": (
         lambda func: func.without_attr("tt_num_tiles"),
         "TT702: kernel `main`: attribute tt_num_tiles is missing",
