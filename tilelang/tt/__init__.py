@@ -1,7 +1,7 @@
 """The Tenstorrent extension for TVM and TileLang.
 
 Decides which Tensix core runs which part of a kernel's launch grid and how every tensor is tiled,
-padded and placed in DRAM, and writes that into the IR::
+padded and placed in memory, and writes that into the IR::
 
     from tilelang.tt import apply_tt_defaults, infer_default_tt_schedule, infer_default_tt_shard
     mod = infer_default_tt_shard(infer_default_tt_schedule(apply_tt_defaults(mod)))

@@ -1,6 +1,7 @@
 """Typed views of the attributes that the passes write.
 
-They hold plain Python numbers, strings, lists and dictionaries, copied from the IR.
+They hold plain Python numbers, strings, lists and dictionaries, copied from the IR. A number that depends on shape
+variables is a text over them, such as ``(m + 31) // 32``.
 """
 
 from operator import index
@@ -61,13 +62,13 @@ class ScheduleAttrs(TypedDict, total=False):
             blocks of one wave; and ``group_size``. The grid is the domain then. Absent from other kernels.
     """
 
-    tt_grid_x: int
-    tt_grid_y: int
-    tt_grid_z: int
-    tt_num_tiles: int
+    tt_grid_x: int | str
+    tt_grid_y: int | str
+    tt_grid_z: int | str
+    tt_num_tiles: int | str
     tt_core_grid: list[int]
     tt_num_cores: int
-    tt_num_active_cores: int
+    tt_num_active_cores: int | str
     tt_tiles_per_core: list[list[int]]
     tt_tile_runs: list[list[list[int]]]
     tt_tile_range: dict[str, Any]
@@ -142,26 +143,26 @@ class BufferAttrs(TypedDict, total=False):
     name: str
     param_index: int
     dtype: str
-    shape: list[int]
+    shape: list[int | str]
     tt_access: str
     tt_memory: str
     tt_layout: str
     tt_page_layout: str
     tt_tile_shape: list[int]
-    tt_num_tiles_height: int
-    tt_num_tiles_width: int
-    tt_num_matrices: int
+    tt_num_tiles_height: int | str
+    tt_num_tiles_width: int | str
+    tt_num_matrices: int | str
     tt_needs_padding: bool
-    tt_padded_shape: list[int]
+    tt_padded_shape: list[int | str]
     tt_padding_value: str
-    tt_padding_bytes: int
-    tt_padding_percent: int
+    tt_padding_bytes: int | str
+    tt_padding_percent: int | str
     tt_data_format: str
-    tt_page_size: int
-    tt_aligned_page_size: int
-    tt_num_pages: int
+    tt_page_size: int | str
+    tt_aligned_page_size: int | str
+    tt_num_pages: int | str
     tt_num_banks: int
-    tt_bytes_per_bank: int
+    tt_bytes_per_bank: int | str
     tt_shard: ShardAttrs
     tt_accessor_ct_args: list[int]
 
@@ -185,11 +186,11 @@ class CircularBufferAttrs(TypedDict):
     scope: str
     dtype: str
     data_format: str
-    shape: list[int]
-    num_tiles: int
+    shape: list[int | str]
+    num_tiles: int | str
     page_size: int
     num_stages: int
-    bytes: int
+    bytes: int | str
 
 
 class SubBlockAttrs(TypedDict):
@@ -220,8 +221,8 @@ class AccumulatorAttrs(TypedDict):
 
     name: str
     circular_buffer: int
-    num_tiles_height: int
-    num_tiles_width: int
+    num_tiles_height: int | str
+    num_tiles_width: int | str
     subblocks: list[SubBlockAttrs]
 
 
@@ -240,7 +241,7 @@ class OnChipAttrs(TypedDict, total=False):
     circular_buffers: list[CircularBufferAttrs]
     num_circular_buffers: int
     max_circular_buffers: int
-    l1_bytes: int
+    l1_bytes: int | str
     l1_available: int
     accumulators: list[AccumulatorAttrs]
 
@@ -272,7 +273,7 @@ def launch_attrs(func: "PrimFunc") -> list[ScheduleAttrs]:
 
 
 def list_buffer_attrs(func: "PrimFunc") -> list[BufferAttrs]:
-    """How all tensor parameters of a kernel lie in DRAM, in parameter order.
+    """How all tensor parameters of a kernel lie in memory, in parameter order.
 
     Raises:
         MissingInputError: ``infer_default_tt_shard`` has not been run on the kernel.
@@ -290,7 +291,7 @@ def on_chip_attrs(func: "PrimFunc") -> list[OnChipAttrs]:
 
 
 def buffer_attrs(func: "PrimFunc", buffer: "str | int | Var") -> BufferAttrs:
-    """How one tensor parameter of a kernel lies in DRAM.
+    """How one tensor parameter of a kernel lies in memory.
 
     Args:
         func: A kernel after ``infer_default_tt_shard``.
@@ -337,7 +338,8 @@ def _parameter_index(func: "PrimFunc", buffer: Any) -> int:
 def read_attribute(func: "PrimFunc", key: str, pass_name: str) -> Any:
     """An attribute in Python's own containers; where it is missing, the message names what writes it."""
     if not hasattr(func, "params") or not hasattr(func, "attrs"):
-        raise refusal("TT102", f"found {type(func).__name__}; expected a PrimFunc")
+        help_ = ', such as mod["main"]' if hasattr(func, "functions") else ""
+        raise refusal("TT102", f"found {type(func).__name__}; expected a PrimFunc{help_}")
     if not func.attrs or key not in func.attrs:
         raise refusal("TT109", f"the function has no attribute {key}; run tilelang.tt.{pass_name} first")
     return to_python(func.attrs[key])

@@ -40,22 +40,22 @@ def infer_default_tt_schedule(mod: "ModuleOrFunc") -> "ModuleOrFunc":
 
 
 def infer_default_tt_shard(mod: "ModuleOrFunc") -> "ModuleOrFunc":
-    """Decide how every tensor parameter of every kernel is tiled, padded and placed in memory.
+    """Decide how every tensor parameter of every kernel lies in memory, and what a kernel needs on the chip.
 
     Args:
         mod: An IRModule or a PrimFunc with the inputs of :func:`tilelang.tt.apply_tt_defaults`, and where
             single tensors differ, of :func:`tilelang.tt.annotate_tt_layout`. It is not changed.
 
     Returns:
-        The same kind of object. Every kernel has ``tt_buffers``; read it with
-        :func:`tilelang.tt.buffer_attrs`.
+        The same kind of object. Every kernel has ``tt_buffers`` and ``tt_on_chip``; read them with
+        :func:`tilelang.tt.buffer_attrs` and :func:`tilelang.tt.on_chip_attrs`.
 
     Raises:
         ArgumentError: ``mod`` is neither an IRModule nor a PrimFunc.
         NoKernelError: No function in it has a launch grid.
         MissingInputError: :func:`tilelang.tt.apply_tt_defaults` has not been run.
         DtypeError: A tensor has a dtype without a Tenstorrent format.
-        ShapeError: A tensor is symbolic, empty, not compact, or a raw pointer.
+        ShapeError: A tensor is empty, not compact, or a raw pointer, or a shard does not fit it.
         OptionError: An input has a value that does not exist.
     """
     return run_on_kernels(transform.InferDefaultTTShard(), mod)

@@ -76,8 +76,8 @@ def check_sizes(func: Any, sizes: dict[str, Any]) -> dict[str, int]:
 
 def _check_known(sizes: dict[str, int], known: set[str]) -> None:
     if unknown := sorted(sizes.keys() - known):
-        expected = ", ".join(sorted(known)) or "none, as all sizes are known"
-        raise refusal("TT520", f"no kernel has a size {unknown[0]}; expected any of: {expected}")
+        expected = f"expected any of: {', '.join(sorted(known))}" if known else "all sizes are known already"
+        raise refusal("TT520", f"no kernel has a size {unknown[0]}; {expected}")
 
 
 def _constant(var: Any, value: int) -> Any:

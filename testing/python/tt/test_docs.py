@@ -8,6 +8,7 @@ import sys
 import pytest
 from support.examples import ROOT, examples, pattern, run
 
+from tilelang import tt
 from tilelang.tt import (
     AccumulatorAttrs,
     BufferAttrs,
@@ -85,6 +86,13 @@ def test_attributes_page_lists_every_key():
         for table in re.findall(r"^\| key \|.*?(?=\n\n)", page, re.MULTILINE | re.DOTALL)
     ]
     assert documented == tables
+
+
+def test_reference_lists_every_public_name():
+    pages = [ROOT / "docs" / "reference.md", ROOT / "docs" / "errors" / "index.md"]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    documented = set(re.findall(r"^\.\. (?:auto)?\w+:: (?:tilelang\.tt\.)?(\w+)$", text, re.MULTILINE))
+    assert sorted(set(tt.__all__) - documented) == ["__version__"]
 
 
 def test_every_pass_has_a_page():

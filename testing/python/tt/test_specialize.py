@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.host import T, tvm
-from support.infer import INPUTS, module
+from support.infer import INPUTS, bare, module
 
 from tilelang.tt import apply_tt_defaults, buffer_attrs, errors, infer_default_tt_shard, specialize
 
@@ -89,6 +89,11 @@ def test_refused_sizes(sizes, error, message):
     with pytest.raises(error) as raised:
         specialize(symbolic, **sizes)
     assert str(raised.value) == message
+
+
+def test_nothing_is_left_to_give():
+    with pytest.raises(errors.OptionError, match="TT520: no kernel has a size m; all sizes are known already"):
+        specialize(bare((4, 1, 1)), m=3)
 
 
 def test_large_sizes_of_a_wide_variable():
