@@ -97,7 +97,7 @@ class ProductReader {
     for (size_t id = product_.scope; id != 0; id = kernel_.scopes[id].parent) {
       const Scope& scope = kernel_.scopes[id];
       if (scope.kind == Scope::kBlock) reduced = scope.node;
-      conditional_ |= scope.kind == Scope::kCondition;
+      if (scope.kind == Scope::kCondition) conditions_.push_back(scope.node);
       if (scope.depth <= reset) break;
       if (scope.kind == Scope::kWhile) return SetOnce(&problem_, "a sum in a while loop");
       if (scope.kind != Scope::kLoop) continue;
@@ -110,6 +110,66 @@ class ProductReader {
       return SetOnce(&problem_, "a product that clears its accumulator now and then");
     }
     CheckWrites(reset);
+    for (const Value& branch : conditions_) ReadCondition(branch);
+  }
+
+  /*! Conditions about summing loops end the sum as the end of a tensor does. */
+  void ReadCondition(const Value& branch) {
+    const bool is_either = !TryGet(branch, FieldId::kElseCase).is_none();
+    Walker conjuncts(Get(branch, FieldId::kCondition));
+    for (Value node; conjuncts.Next(&node);) {
+      const bool is_likely = KindOf(node) == NodeKind::kCall && CalleeOf(node).ends_with(".likely");
+      if (is_likely || ShortKey(node) == "And") {
+        conjuncts.PushChildren(node);
+        continue;
+      }
+      const auto moves = [&](const Loop& loop) { return Mentions(node, loop.var); };
+      if (std::ranges::none_of(loops_, moves) || (!is_either && KeepsInside(node))) continue;
+      const auto end = is_either ? std::nullopt : EndBy(node);
+      if (!end) return SetOnce(&problem_, "a condition that leaves out a part of the sum");
+      end_ = end_ ? Min(*end_, *end) : *end;
+    }
+  }
+
+  /*! Whether a comparison keeps an index of a factor inside of its tensor, which says as much. */
+  bool KeepsInside(const Value& comparison) const {
+    const std::string_view op = ShortKey(comparison);
+    const bool swapped = op == "GT" || op == "LE";
+    if (op != "LT" && op != "GE" && !swapped) return false;
+    const Value index = Get(comparison, swapped ? FieldId::kB : FieldId::kA);
+    const auto limit = sizes_.Read(Get(comparison, swapped ? FieldId::kA : FieldId::kB));
+    const bool is_lower = op == "GE" || op == "LE";
+    return limit && std::ranges::any_of(product_.operands, [&](const Operand& operand) {
+             if (operand.place.memory == nullptr) return false;
+             const auto indices = Elements(operand.place.indices);
+             const Value shape = ShapeOf(operand.place.buffer);
+             if (Elements(shape).size() != indices.size()) return false;
+             for (size_t i = 0; i < indices.size(); ++i) {
+               if (!IsSameIndex(index, Value::CopyOf(indices[i]))) continue;
+               if (limit == (is_lower ? Int(0) : sizes_.Read(Value::CopyOf(Elements(shape)[i]))))
+                 return true;
+             }
+             return false;
+           });
+  }
+
+  bool IsSameIndex(const Value& a, const Value& b) const {
+    if (a.object() == b.object()) return true;
+    const auto x = ReadAffine(a, kernel_.names), y = ReadAffine(b, kernel_.names);
+    return x && y && x->constant == y->constant && std::ranges::is_permutation(x->terms, y->terms);
+  }
+
+  /*! How many steps of all summing loops a comparison with a size lets through. */
+  std::optional<Int> EndBy(const Value& comparison) const {
+    const std::string_view op = ShortKey(comparison);
+    if ((op != "LT" && op != "GT") || product_.block) return std::nullopt;
+    const auto index =
+        ReadAffine(Get(comparison, op == "LT" ? FieldId::kA : FieldId::kB), kernel_.names);
+    const auto size = sizes_.Read(Get(comparison, op == "LT" ? FieldId::kB : FieldId::kA));
+    if (!index || !size) return std::nullopt;
+    size_t walked = 0;
+    const auto steps = Walk(*index, 1, *size, &walked);
+    return walked == loops_.size() ? steps : std::nullopt;
   }
 
   void AddLoop(size_t id, const Value& loop, const Value& var) {
@@ -173,7 +233,8 @@ class ProductReader {
     const auto is_on_chip = [](const Operand& operand) {
       return operand.place.memory == nullptr || ScopeOf(operand.place.buffer) != "global";
     };
-    if (extent || conditional_ || std::ranges::any_of(product_.operands, is_on_chip)) return extent;
+    if (extent || !conditions_.empty() || std::ranges::any_of(product_.operands, is_on_chip))
+      return extent;
     problem_.clear();  // every step of the loops is a product of two elements
     Int trips = 1;
     for (const Loop& loop : loops_) trips = trips * loop.trips;
@@ -197,7 +258,7 @@ class ProductReader {
       if (extent) least = least ? Min(*least, *extent) : *extent;
     }
     if (!least && !loops_.empty()) SetOnce(&problem_, "operands that no tensor can be found for");
-    return least;
+    return least && end_ ? Min(*least, *end_) : least;
   }
 
   /*! How much of a tensor an operand walks over along the axes that are summed over. */
@@ -343,8 +404,9 @@ class ProductReader {
   Kernel& kernel_;
   SizeReader& sizes_;
   const Product& product_;
-  std::vector<Loop> loops_;  // that are summed over, innermost first
-  bool conditional_ = false;
+  std::vector<Loop> loops_;        // that are summed over, innermost first
+  std::optional<Int> end_;         // of the sum, by conditions
+  std::vector<Value> conditions_;  // branches around it, innermost first
   std::string problem_;
 };
 

@@ -50,6 +50,21 @@ def test_tensor_ends_before_the_loop():
     assert kt_tiles(matmul(70, steps=128)) == 3
 
 
+@pytest.mark.parametrize("end", [1, 32, 33, 50, 96, 128, 200])
+def test_a_condition_ends_the_sum(end):
+    """Of 128 elements that the loop and the tensors have."""
+    shape = (64, 128)
+
+    @T.prim_func
+    def main(A: T.Buffer(shape, "float32"), B: T.Buffer(shape, "float32"), C: T.Buffer((64, 64), "float32")):
+        bx = T.launch_thread("blockIdx.x", 64)
+        for j, x, y in T.grid(64, 4, 32):
+            if bx < 60 and T.likely(end > y + x * 32):
+                C[bx, j] = C[bx, j] + A[bx, x * 32 + y] * B[j, x * 32 + y]
+
+    assert kt_tiles(main) == math.ceil(min(end, 128) / 32)
+
+
 def blocked(K=70, block=32, first=0):
     """K in blocks, the last of which reaches over the edge; names that mean nothing."""
     trips = math.ceil((K - first) / block)
@@ -243,6 +258,32 @@ def row_sums():
     return main
 
 
+def left_out(condition, otherwise=False):
+    """Of each product of elements, a condition says whether it is added."""
+    shape = (64, 96)
+
+    @T.prim_func
+    def main(A: T.Buffer(shape, "float32"), B: T.Buffer(shape, "float32"), C: T.Buffer((64, 64), "float32")):
+        bx = T.launch_thread("blockIdx.x", 64)
+        for j, k in T.grid(64, 96):
+            if condition(bx, k):
+                C[bx, j] = C[bx, j] + A[bx, k] * B[j, k]
+
+    @T.prim_func
+    def other(A: T.Buffer(shape, "float32"), B: T.Buffer(shape, "float32"), C: T.Buffer((64, 64), "float32")):
+        bx = T.launch_thread("blockIdx.x", 64)
+        for j, k in T.grid(64, 96):
+            if condition(bx, k):
+                T.evaluate(j)
+            else:
+                C[bx, j] = C[bx, j] + A[bx, k] * B[j, k]
+
+    return other if otherwise else main
+
+
+PART = "a condition that leaves out a part of the sum"
+
+
 def by_a_call():
     @T.prim_func
     def main(A: T.Buffer((32,), "float32"), C: T.Buffer((32,), "float32")):
@@ -266,6 +307,10 @@ NO_PRODUCT = "a reduction that is no product of matrices"
         (staged, "a sum over a loop that not both factors follow"),
         (norm, "sums of another form than `C = C + a * b`"),
         (row_sums, NO_PRODUCT),
+        (lambda: left_out(lambda bx, k: k <= bx), PART),
+        (lambda: left_out(lambda bx, k: k >= 64), PART),
+        (lambda: left_out(lambda bx, k: k % 2 == 0), PART),
+        (lambda: left_out(lambda bx, k: k < 64, otherwise=True), PART),
         (by_a_call, "a call of tirx.call_extern"),
     ],
 )
