@@ -390,11 +390,10 @@ const std::vector<Device>& Devices() {
 }
 
 const Device& FindDevice(std::string_view name) {
+  const auto found = std::ranges::find(Devices(), name, &Device::name);
+  if (found != Devices().end()) return *found;
   std::vector<std::string_view> known;
-  for (const Device& device : Devices()) {
-    if (device.name == name) return device;
-    known.push_back(device.name);
-  }
+  for (const Device& device : Devices()) known.push_back(device.name);
   throw Error(ErrorCode::kUnknownDevice, "unknown device \"" + std::string(name) + "\"" +
                                              "; expected one of: " + Join(known) +
                                              DidYouMean(name, known));

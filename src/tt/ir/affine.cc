@@ -22,8 +22,7 @@ class AffineReader {
     if (!expr.is_object()) return std::nullopt;
     if (const Value value = names_.Find(expr); !value.is_none()) return Read(value);
     if (KindOf(expr) == NodeKind::kVar) return Affine{0, {{expr.object(), 1}}};
-    const std::string_view key = TypeOf(expr).key;
-    const std::string_view name = key.substr(key.rfind('.') + 1);
+    const std::string_view name = ShortKey(expr);
     if (name == "Cast") return Read(Get(expr, FieldId::kValue));
     if (name != "Add" && name != "Sub" && name != "Mul" && name != "FloorDiv") return std::nullopt;
     const auto a = Read(Get(expr, FieldId::kA));

@@ -181,7 +181,11 @@ Value MakeArray(const std::vector<Value>& elements) {
 }
 
 Value MakeArray(std::span<const int64_t> elements) {
-  return MakeArray(std::vector<Value>(elements.begin(), elements.end()));
+  static constinit const GlobalFunction make{"ffi.Array"};
+  std::vector<TVMFFIAny> arguments;
+  arguments.reserve(elements.size());
+  for (int64_t element : elements) arguments.push_back(Value(element).raw());
+  return make(arguments);
 }
 
 Value MakeMap(const Entries& entries) {

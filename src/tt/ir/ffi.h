@@ -43,7 +43,7 @@ class Value {
     return *this;
   }
   ~Value() {
-    if (is_object()) TVMFFIObjectDecRef(any_.v_obj);
+    if (is_object()) DropReference();
   }
 
   /*! Takes over the reference that `any` holds. */
@@ -83,6 +83,19 @@ class Value {
   void Retain() const {
     // What TVMFFIObjectIncRef does, by the layout that the C ABI states, without a call.
     if (is_object()) __atomic_fetch_add(&any_.v_obj->combined_ref_count, 1, __ATOMIC_RELAXED);
+  }
+
+  /*! What TVMFFIObjectDecRef does; only the last reference needs the call. */
+  void DropReference() const {
+    uint64_t* counts = &any_.v_obj->combined_ref_count;
+    uint64_t count = __atomic_load_n(counts, __ATOMIC_RELAXED);
+    while (static_cast<uint32_t>(count) > 1) {  // the strong ones are in the lower half
+      if (__atomic_compare_exchange_n(counts, &count, count - 1, /*weak=*/true, __ATOMIC_RELEASE,
+                                      __ATOMIC_RELAXED)) {
+        return;
+      }
+    }
+    TVMFFIObjectDecRef(any_.v_obj);
   }
 
   TVMFFIAny any_;

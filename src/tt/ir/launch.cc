@@ -179,15 +179,15 @@ class LaunchReader {
   explicit LaunchReader(Context* context) : context_(*context) {}
 
   /*!
-   * Reads a launch from its outermost statement, if any, and where it is the function's only one
-   * from the attributes.
+   * Reads a launch from its outermost statement, if any, and from the attributes where they state
+   * the grid of the function's only launch.
    */
-  Launch Read(const Value& root, bool is_only) {
+  Launch Read(const Value& root, bool with_attributes) {
     if (!root.is_none()) {
       if (const auto nest = SerialNest(root); !nest.empty()) ReadSerialNest(nest);
       ReadRegion(root);
     }
-    if (is_only) {
+    if (with_attributes) {
       ReadAttributes(context_.attrs(), kGridKeys, "attribute ");
       ReadAttributes(ThreadExtentsOf(context_.attrs()), kBlockTags, "attribute thread_extent: ");
     }
@@ -482,7 +482,7 @@ class FunctionReader {
     std::vector<Launch> launches;
     for (const Root& root : roots_) {
       CheckPlace(root, is_only);
-      launches.push_back(LaunchReader(&context_).Read(root.stmt, is_only));
+      launches.push_back(LaunchReader(&context_).Read(root.stmt, is_only && in_attributes));
     }
     if (!is_only && in_attributes) {
       context_.Report(ErrorCode::kSeveralLaunches,

@@ -198,6 +198,7 @@ std::unique_ptr<const TypeInfo> ReadType(int32_t type_index) {
   const TVMFFITypeInfo* type = TVMFFIGetTypeInfo(type_index);
   auto out = std::make_unique<TypeInfo>();
   out->key = ToView(type->type_key);
+  out->short_key = std::string_view(out->key).substr(out->key.rfind('.') + 1);
   out->kind = KindOfKey(out->key);
   for (int32_t depth = 0; depth < type->type_depth; ++depth)
     AddFields(*type->type_ancestors[depth], out.get());

@@ -115,6 +115,7 @@ struct Field {
 struct TypeInfo {
   NodeKind kind;
   std::string key;
+  std::string_view short_key;  // without its namespace, which differs between hosts
   std::array<Field, static_cast<size_t>(FieldId::kCount)> known;
   std::vector<Field> children;    // the fields that hold what the node executes
   std::vector<Field> statements;  // those of them that hold statements
@@ -124,11 +125,7 @@ struct TypeInfo {
 const TypeInfo& TypeOf(int32_t type_index);
 inline const TypeInfo& TypeOf(const Value& object) { return TypeOf(object.type_index()); }
 
-/*! The type key without its namespace, which differs between hosts. */
-inline std::string_view ShortKey(const Value& node) {
-  const std::string_view key = TypeOf(node).key;
-  return key.substr(key.rfind('.') + 1);
-}
+inline std::string_view ShortKey(const Value& node) { return TypeOf(node).short_key; }
 
 inline NodeKind KindOf(const Value& value) {
   return value.type_index() >= kTVMFFIDynObjectBegin ? TypeOf(value).kind : NodeKind::kLeaf;

@@ -164,9 +164,9 @@ Value Apply(const Value& func, const Value& overrides) {
   if (launches.empty()) return func;
   const ir::Entries inputs = Complete(func, launches, overrides);
   Validate(func, inputs);
-  std::vector<std::string> obsolete;
+  Keys obsolete;
   for (const ir::Interned* key : {&input::kScheduleBlockSize, &input::kSwizzlePanel}) {
-    if (ir::MapGet(ir::MakeMap(inputs), *key).is_none()) obsolete.push_back(key->text());
+    if (ir::MapGet(ir::MakeMap(inputs), *key).is_none()) obsolete.push_back(key);
   }
   Value out = WithoutAttributes(WithAttributes(func, inputs), obsolete);
   if (out.object() == func.object()) return out;

@@ -201,6 +201,7 @@ Value ToValue(const tt::Int& number) {
 
 Value ToValue(const std::vector<tt::Int>& numbers) {
   std::vector<Value> values;
+  values.reserve(numbers.size());
   for (const tt::Int& number : numbers) values.push_back(ToValue(number));
   return ir::MakeArray(values);
 }
@@ -228,14 +229,14 @@ Value WithAttributes(const Value& func, const ir::Entries& attributes) {
   return with_attrs({moved.Argument(), ir::MakeMap(attributes).raw()});
 }
 
-Value WithoutAttributes(const Value& func, const std::vector<std::string>& keys) {
+Value WithoutAttributes(const Value& func, const Keys& keys) {
   static constinit const ir::GlobalFunction without_attr{"ir.BaseFuncWithoutAttr"};
   Value out = func;
-  for (const std::string& key : keys) {
+  for (const ir::Interned* interned : keys) {
+    const Value& key = *interned;
     if (ir::MapGet(AttributesOf(out), key).is_none()) continue;
     Moved moved(std::move(out));
-    const Value name(key);
-    out = without_attr({moved.Argument(), name.raw()});
+    out = without_attr({moved.Argument(), key.raw()});
   }
   return out;
 }

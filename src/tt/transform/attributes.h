@@ -74,7 +74,10 @@ ir::Value AttributesOf(const ir::Value& func);
 /*! The function with these attributes set; the same object where it has them already. */
 ir::Value WithAttributes(const ir::Value& func, const ir::Entries& attributes);
 
+/*! Names of attributes. */
+using Keys = std::vector<const ir::Interned*>;
+
 /*! The function without these attributes, where it has any of them. */
-ir::Value WithoutAttributes(const ir::Value& func, const std::vector<std::string>& keys);
+ir::Value WithoutAttributes(const ir::Value& func, const Keys& keys);
 
 }  // namespace tt::transform

@@ -50,13 +50,12 @@ Value RangesValue(const std::vector<CoreRange>& ranges) {
 
 /*! [start, length, stride, repeat] of each; of formulas, all four are text. */
 Value RunsValue(const std::vector<plan::TileRun>& runs, bool are_formulas) {
-  const auto value = [&](const Int& number) {
-    return are_formulas ? Value(number.ToString()) : ToValue(number);
-  };
   std::vector<Value> out;
-  for (const plan::TileRun& run : runs) {
-    out.push_back(ir::MakeArray(std::vector<Value>{value(run.start), value(run.length),
-                                                   value(run.stride), value(run.repeat)}));
+  for (const auto& [start, length, stride, repeat] : runs) {
+    out.push_back(are_formulas
+                      ? ir::MakeArray(std::vector<Value>{start.ToString(), length.ToString(),
+                                                         stride.ToString(), repeat.ToString()})
+                      : ToValue({start, length, stride, repeat}));
   }
   return ir::MakeArray(out);
 }
@@ -93,8 +92,7 @@ Tables TablesOf(const plan::Schedule& schedule) {
   std::vector<plan::CoreShare> shares;
   for (int64_t core = 0; core < schedule.cores().size(); ++core) {
     shares.push_back(schedule.ShareOf(core));
-    tiles.push_back(ir::MakeArray(
-        std::vector<Value>{ToValue(shares.back().start), ToValue(shares.back().count)}));
+    tiles.push_back(ToValue({shares.back().start, shares.back().count}));
     out.most_tiles = Max(out.most_tiles, shares.back().count);
   }
   out.entries.emplace_back(key::kTilesPerCore, ir::MakeArray(tiles));
@@ -169,9 +167,13 @@ ir::Entries ScheduleEntries(const Value& func, const std::vector<ir::Launch>& la
 }
 
 /*! The keys of a schedule that are not among these. */
-std::vector<std::string> KeysBeside(const ir::Entries& entries) {
-  std::vector<std::string> out = ScheduleKeys();
-  for (const auto& entry : entries) std::erase(out, *entry.first.AsString());
+Keys KeysBeside(const ir::Entries& entries) {
+  Keys out;
+  for (const Interned* key : ScheduleKeys()) {
+    const Value& name = *key;
+    const auto is_it = [&](const auto& entry) { return entry.first.object() == name.object(); };
+    if (std::ranges::none_of(entries, is_it)) out.push_back(key);
+  }
   return out;
 }
 
@@ -184,12 +186,12 @@ Value InferSchedule(const Value& func) {
   return WithAttributes(WithoutAttributes(func, KeysBeside(entries)), entries);
 }
 
-const std::vector<std::string>& ScheduleKeys() {
-  static const std::vector<std::string> keys = {
-      "tt_grid_x",     "tt_grid_y",     "tt_grid_z",           "tt_num_tiles",
-      "tt_core_grid",  "tt_num_cores",  "tt_num_active_cores", "tt_tiles_per_core",
-      "tt_tile_runs",  "tt_tile_range", "tt_core_ranges",      "tt_runtime_args_schema",
-      "tt_persistent", "tt_launches",
+const Keys& ScheduleKeys() {
+  static const Keys keys = {
+      &key::kGridX,      &key::kGridY,     &key::kGridZ,          &key::kNumTiles,
+      &key::kCoreGrid,   &key::kNumCores,  &key::kNumActiveCores, &key::kTilesPerCore,
+      &key::kTileRuns,   &key::kTileRange, &key::kCoreRanges,     &key::kRuntimeArgsSchema,
+      &key::kPersistent, &key::kLaunches,
   };
   return keys;
 }

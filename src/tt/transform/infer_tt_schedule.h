@@ -1,9 +1,7 @@
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "ir/ffi.h"
+#include "transform/attributes.h"
 
 namespace tt::transform {
 
@@ -14,6 +12,6 @@ ir::Value InferDefaultTTSchedule();
 ir::Value InferSchedule(const ir::Value& func);
 
 /*! The keys that it writes. */
-const std::vector<std::string>& ScheduleKeys();
+const Keys& ScheduleKeys();
 
 }  // namespace tt::transform

@@ -302,15 +302,17 @@ Value CachedBufferEntry(const Tensor& tensor, ir::Access access, const std::stri
   if (tensor.choice.shard) return BufferEntry(tensor, access, padding_value);
   // What a layout takes from the device is the alignment and the number of banks; not its name,
   // which differing devices may share.
-  using Key =
-      std::tuple<std::string, int64_t, std::string, plan::Shape, ir::Access, plan::Memory,
-                 plan::PageLayout, device::TileShape, std::string_view, Int, int64_t, std::string>;
+  // Which differs most comes first: most comparisons end there.
+  using Key = std::tuple<plan::Shape, int64_t, ir::Access, plan::Memory, plan::PageLayout,
+                         device::TileShape, Int, int64_t, std::string_view, std::string,
+                         std::string, std::string>;
   static auto* cache = new Cache<Key, Value>;
   const plan::LayoutChoice& choice = tensor.choice;
-  return cache->Get({tensor.name, tensor.parameter.index, tensor.dtype, tensor.shape, access,
-                     choice.memory, choice.page_layout, choice.tile, choice.format->name,
-                     tensor.layout.aligned_page_size, tensor.layout.num_banks, padding_value},
-                    [&] { return BufferEntry(tensor, access, padding_value); });
+  return cache->Get(
+      {tensor.shape, tensor.parameter.index, access, choice.memory, choice.page_layout, choice.tile,
+       tensor.layout.aligned_page_size, tensor.layout.num_banks, choice.format->name, tensor.name,
+       tensor.dtype, padding_value},
+      [&] { return BufferEntry(tensor, access, padding_value); });
 }
 
 /*! float16 is a format of the hardware but not of ttnn; whoever stores it so should know. */
@@ -414,8 +416,8 @@ Value InferShard(const Value& func, std::vector<ir::Warning>* warnings) {
   return out;
 }
 
-const std::vector<std::string>& ShardKeys() {
-  static const std::vector<std::string> keys = {"tt_buffers", "tt_on_chip"};
+const Keys& ShardKeys() {
+  static const Keys keys = {&key::kBuffers, &key::kOnChip};
   return keys;
 }
 

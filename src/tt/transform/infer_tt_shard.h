@@ -1,10 +1,10 @@
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "ir/diagnostic.h"
 #include "ir/ffi.h"
+#include "transform/attributes.h"
 
 namespace tt::transform {
 
@@ -15,6 +15,6 @@ ir::Value InferDefaultTTShard();
 ir::Value InferShard(const ir::Value& func, std::vector<ir::Warning>* warnings);
 
 /*! The keys that it writes. */
-const std::vector<std::string>& ShardKeys();
+const Keys& ShardKeys();
 
 }  // namespace tt::transform

@@ -34,7 +34,7 @@ struct Argument {
   std::string reason = "";  // why there is no value
   int64_t param_index = -1;
 
-  auto Key() const { return std::tie(name, dtype, source, per_core, value, reason, param_index); }
+  auto Key() const { return std::tie(value, param_index, per_core, name, dtype, source, reason); }
   friend bool operator<(const Argument& a, const Argument& b) { return a.Key() < b.Key(); }
 };
 
@@ -158,10 +158,17 @@ Value Render(const Argument& argument) {
   return ir::MakeMap(entries);
 }
 
-/*! Remembered, as modules repeat them. */
-Value CachedRender(const Argument& argument) {
-  static auto* cache = new Cache<Argument, Value>;
-  return cache->Get(argument, [&] { return Render(argument); });
+/*! Remembered, as modules repeat single arguments, and kernels of one kind all of them. */
+Value CachedRender(const std::vector<Argument>& arguments) {
+  static auto* single = new Cache<Argument, Value>;
+  static auto* all = new Cache<std::vector<Argument>, Value>;
+  return all->Get(arguments, [&] {
+    std::vector<Value> out;
+    for (const Argument& argument : arguments) {
+      out.push_back(single->Get(argument, [&] { return Render(argument); }));
+    }
+    return ir::MakeArray(out);
+  });
 }
 
 }  // namespace
@@ -185,10 +192,7 @@ Value RuntimeArgsSchema(const LaunchSize& launch, const Value& body,
   }
   AddParameters(parameters, &arguments);
   MakeNamesUnique(&arguments);
-  std::vector<Value> out;
-  out.reserve(arguments.size());
-  for (const Argument& argument : arguments) out.push_back(CachedRender(argument));
-  return ir::MakeArray(out);
+  return CachedRender(arguments);
 }
 
 }  // namespace tt::transform

@@ -138,7 +138,7 @@ class Verifier {
     VerifySchedules();
     VerifyPadding();
     for (const auto& keys : {ScheduleKeys(), ShardKeys()}) {
-      for (const std::string& key : keys) VerifyKey(key, inferred);
+      for (const ir::Interned* key : keys) VerifyKey(key->text(), inferred);
     }
   }
 
