@@ -8,6 +8,7 @@
 //   factor  = number | name | ("min" | "max") "(" sum "," sum ")" | "(" sum ")" | "-" factor
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -52,7 +53,10 @@ class Int {
     return a.is_constant() && b.is_constant() ? a.value_ == b.value_ : a.Compare(b) == 0;
   }
   /*! A total order for containers: numbers first, then texts. */
-  friend bool operator<(const Int& a, const Int& b) { return a.Compare(b) < 0; }
+  friend std::strong_ordering operator<=>(const Int& a, const Int& b) {
+    if (a.is_constant() && b.is_constant()) return a.value_ <=> b.value_;
+    return a.Compare(b) <=> 0;
+  }
 
   friend Int operator+(const Int& a, const Int& b);
   friend Int operator-(const Int& a, const Int& b);

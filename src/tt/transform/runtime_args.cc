@@ -1,9 +1,9 @@
 #include "transform/runtime_args.h"
 
 #include <algorithm>
+#include <compare>
 #include <optional>
 #include <string>
-#include <tuple>
 
 #include "ir/contraction.h"
 #include "ir/node.h"
@@ -34,8 +34,7 @@ struct Argument {
   std::string reason = "";  // why there is no value
   int64_t param_index = -1;
 
-  auto Key() const { return std::tie(value, param_index, per_core, name, dtype, source, reason); }
-  friend bool operator<(const Argument& a, const Argument& b) { return a.Key() < b.Key(); }
+  friend auto operator<=>(const Argument&, const Argument&) = default;
 };
 
 /*! Runtime arguments are 32-bit words; a number that does not fit one takes two. */
