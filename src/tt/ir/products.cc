@@ -315,6 +315,8 @@ class KernelReader {
     Place place = PlaceOf(load);
     for (const TVMFFIAny& extent : elements.subspan(2))
       place.extents.push_back(ConstantOf(Value::CopyOf(extent)));
+    // An extent for every index, or it is no region that anyone can follow.
+    if (place.extents.size() != Elements(place.indices).size()) return std::nullopt;
     return place;
   }
 
