@@ -102,7 +102,10 @@ class ProductReader {
       if (scope.kind == Scope::kWhile) return SetOnce(&problem_, "a sum in a while loop");
       if (scope.kind != Scope::kLoop) continue;
       const Value var = Get(scope.node, FieldId::kLoopVar);
-      if (Mentions(product_.accumulator.indices, var.object())) continue;
+      if (Mentions(product_.accumulator.indices, var.object())) {
+        if (!MayCollide(product_.accumulator.indices, var.object())) continue;
+        return SetOnce(&problem_, "an accumulator whose index divides a loop variable");
+      }
       if (!reduced.is_none() && !Mentions(reduced, var.object())) break;
       AddLoop(id, scope.node, var);
     }
@@ -201,7 +204,57 @@ class ProductReader {
           })) {
         return SetOnce(&problem_, "an accumulator that is rewritten with what it held");
       }
+      if (common != 0 && IsClearedInPart(write, common)) {
+        return SetOnce(&problem_, "an accumulator that is cleared in part");
+      }
     }
+  }
+
+  /*! Whether a statement stores to fewer elements than the product does, each time that both run. */
+  bool IsClearedInPart(const Write& write, size_t common) const {
+    const auto cleared = CountElements(write.place, write.scope, common);
+    const auto updated = CountElements(product_.accumulator, product_.scope, common);
+    return cleared && updated && cleared->is_constant() && updated->is_constant() &&
+           *cleared < *updated;
+  }
+
+  /*! The elements of a place, times the trips of the loops up to `outer` that its index follows. */
+  std::optional<Int> CountElements(const Place& place, size_t scope, size_t outer) const {
+    Int count = 1;
+    for (const auto& extent : place.extents) {
+      if (!extent) return std::nullopt;
+      count = count * Int(*extent);
+    }
+    for (size_t id = scope; id != outer; id = kernel_.scopes[id].parent) {
+      const Scope& loop = kernel_.scopes[id];
+      if (loop.kind != Scope::kLoop) continue;
+      if (!Mentions(place.indices, Get(loop.node, FieldId::kLoopVar).object())) continue;
+      const auto trips = sizes_.Read(Get(loop.node, FieldId::kExtent));
+      if (!trips) return std::nullopt;
+      count = count * *trips;
+    }
+    return count;
+  }
+
+  /*! Whether several values of a variable may give one index: it is there as a quotient alone, or as
+   *  a remainder alone. */
+  bool MayCollide(const Value& indices, const TVMFFIObject* var) const {
+    constexpr size_t kQuotient = 1, kRemainder = 2;
+    size_t seen = 0;
+    Walker walker(indices);
+    for (Value node; walker.Next(&node);) {
+      if (node.object() == var) {
+        if (walker.context() == 0) return false;
+        seen |= walker.context();
+      }
+      const std::string_view op = ShortKey(node);
+      if (op == "FloorDiv" || op == "Div") walker.set_context(walker.context() | kQuotient);
+      if (op == "FloorMod" || op == "Mod") walker.set_context(walker.context() | kRemainder);
+      const Value value = kernel_.names.Find(node);
+      if (!value.is_none()) walker.Push(value);
+      walker.PushChildren(node);
+    }
+    return seen == kQuotient || seen == kRemainder;
   }
 
   /*! Whether expressions depend on a variable, through the names that values have. */

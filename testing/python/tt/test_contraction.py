@@ -296,6 +296,53 @@ def by_a_call():
 NO_PRODUCT = "a reduction that is no product of matrices"
 
 
+def cleared(rows):
+    """In every block of K the first rows of the sum are cleared, of 32."""
+
+    @T.prim_func
+    def main(A: T.Buffer((32, 128), "float32"), B: T.Buffer((128, 32), "float32"), C: T.Buffer((32, 32), "float32")):
+        T.launch_thread("blockIdx.x", 1)
+        for block in range(4):
+            for i, j in T.grid(rows, 32):
+                C[i, j] = T.float32(0)
+            for i, j, k in T.grid(32, 32, 32):
+                C[i, j] = C[i, j] + A[i, block * 32 + k] * B[block * 32 + k, j]
+
+    return main
+
+
+def halved():
+    """Two columns of B are added into one of C."""
+
+    @T.prim_func
+    def main(A: T.Buffer((64, 64), "float32"), B: T.Buffer((64, 64), "float32"), C: T.Buffer((64, 32), "float32")):
+        bx = T.launch_thread("blockIdx.x", 64)
+        for j in range(32):
+            C[bx, j] = T.float32(0)
+        for j, k in T.grid(64, 64):
+            C[bx, j // 2] = C[bx, j // 2] + A[bx, k] * B[k, j]
+
+    return main
+
+
+def test_reset_of_the_whole_accumulator():
+    assert kt_tiles(cleared(32)) == 1
+
+
+def test_fused_axes_of_the_result():
+    """A quotient and a remainder together tell all values of a loop variable apart."""
+
+    @T.prim_func
+    def main(A: T.Buffer((8, 64), "float32"), B: T.Buffer((64, 32), "float32"), C: T.Buffer((8, 32), "float32")):
+        T.launch_thread("blockIdx.x", 1)
+        for fused in range(8 * 32):
+            C[fused // 32, fused % 32] = T.float32(0)
+            for k in range(64):
+                C[fused // 32, fused % 32] = C[fused // 32, fused % 32] + A[fused // 32, k] * B[k, fused % 32]
+
+    assert kt_tiles(main) == 2
+
+
 @pytest.mark.parametrize(
     ("build", "reason"),
     [
@@ -311,6 +358,8 @@ NO_PRODUCT = "a reduction that is no product of matrices"
         (lambda: left_out(lambda bx, k: k >= 64), PART),
         (lambda: left_out(lambda bx, k: k % 2 == 0), PART),
         (lambda: left_out(lambda bx, k: k < 64, otherwise=True), PART),
+        (lambda: cleared(16), "an accumulator that is cleared in part"),
+        (halved, "an accumulator whose index divides a loop variable"),
         (by_a_call, "a call of tirx.call_extern"),
     ],
 )
