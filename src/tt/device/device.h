@@ -55,11 +55,8 @@ struct Device {
 
   /*! The value of a field; refuses a device of which it is not known. */
   int64_t Known(Number Device::* field) const;
-  /*! Bytes that the allocator gives out, of a core's L1 and of one DRAM bank. */
+  /*! Bytes that the allocator gives out of a core's L1. */
   int64_t UsableL1() const { return Known(&Device::l1_size) - Known(&Device::l1_base); }
-  int64_t UsableDramBank() const {
-    return Known(&Device::dram_bank_size) - Known(&Device::dram_base);
-  }
   /*! 32x32 tiles that a kernel may hold in DST at once. Half sync, the default, double-buffers. */
   int64_t MaxDstTiles(bool fp32_accumulation, bool full_sync) const;
   friend bool operator==(const Device&, const Device&) = default;

@@ -468,6 +468,7 @@ class FunctionReader {
 
   std::vector<Value> Bodies() {
     FindRoots();
+    if (roots_.empty() && !HasGridAttributes(context_.attrs())) return {};
     if (roots_.size() < 2) return {Get(context_.func(), FieldId::kBody)};
     std::vector<Value> bodies;
     for (const Root& root : roots_) bodies.push_back(root.stmt);

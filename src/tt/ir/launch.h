@@ -39,7 +39,10 @@ struct Launch {
  */
 std::vector<Launch> FindLaunches(const Value& func);
 
-/*! What each launch of a kernel executes, in program order: of a single one, the whole body. */
+/*!
+ * What each launch of a PrimFunc executes, in program order: of a single one, the whole body; none
+ * where the function is not a kernel. Whether the launches are sound is not looked at.
+ */
 std::vector<Value> LaunchBodies(const Value& func);
 
 /*!

@@ -385,7 +385,8 @@ Value InferAndWarn(const Value& func) {
 }  // namespace
 
 Value InferShard(const Value& func, std::vector<ir::Warning>* warnings) {
-  if (!ir::IsKernel(func)) return WithoutAttributes(func, ShardKeys());
+  const std::vector<Value> launches = ir::LaunchBodies(func);
+  if (launches.empty()) return WithoutAttributes(func, ShardKeys());
   const Inputs inputs = Inputs::Of(func);
   const Context context = {inputs.Device(), inputs.LayoutType(), inputs.Tile(), inputs.DataFormat(),
                            inputs.BufferLayouts()};
@@ -404,8 +405,8 @@ Value InferShard(const Value& func, std::vector<ir::Warning>* warnings) {
   }
   const OnChipContext on_chip = OnChipContextOf(context, tensors);
   std::vector<Value> entries;
-  for (const Value& body : ir::LaunchBodies(func)) {
-    const OnChipNeeds needs = OnChipNeedsOf(ir::ReadOnChip(body, parameters), on_chip);
+  for (const Value& launch : launches) {
+    const OnChipNeeds needs = OnChipNeedsOf(ir::ReadOnChip(launch, parameters), on_chip);
     entries.push_back(needs.entry);
     WarnOfCapacity(func, context.device, needs.problems, warnings);
   }

@@ -12,8 +12,7 @@ const char* HelpFor(ErrorKind kind) {
     case ErrorKind::kDevice:
     case ErrorKind::kTileShape:
       return "give apply_tt_defaults another value for it (its arguments are named without tt_), "
-             "or "
-             "leave it out for the default";
+             "or leave it out for the default";
     case ErrorKind::kOverflow: return "make the launch grid smaller";
     default: return "";
   }
