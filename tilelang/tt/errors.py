@@ -95,6 +95,10 @@ class MetadataError(TTError, ValueError):
     """Results of inference that contradict each other, the kernel or the device."""
 
 
+class PlanError(TTError, ValueError):
+    """A file that is no plan, or a plan that cannot be what it says."""
+
+
 class HostError(TTError, ImportError):
     """No TVM that can be used, or one that lacks what this package calls."""
 

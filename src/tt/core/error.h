@@ -25,6 +25,7 @@ enum class ErrorKind {
   kOverflow,
   kBufferLookup,
   kMetadata,
+  kPlan,
   kHost,
   kInternal,
   kHostWarning,
@@ -101,6 +102,7 @@ constexpr const char* ErrorClass(ErrorKind kind) {
     case ErrorKind::kOverflow: return "IntegerOverflowError";
     case ErrorKind::kBufferLookup: return "BufferLookupError";
     case ErrorKind::kMetadata: return "MetadataError";
+    case ErrorKind::kPlan: return "PlanError";
     case ErrorKind::kHost: return "HostError";
     case ErrorKind::kInternal: return "InternalError";
     case ErrorKind::kHostWarning: return "HostWarning";

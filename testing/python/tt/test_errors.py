@@ -191,8 +191,15 @@ def test_refusal(case):
         tvm.ir.assert_structural_equal(after, before)
 
 
-# These need a host that lacks something, a kernel of CUDA source, or a bug: test_host.py and test_launch.py have them.
-ELSEWHERE = {errors.HostError, errors.OpaqueKernelError, errors.InternalError, errors.TTError, errors.MetadataError}
+# These need a host that lacks something, a kernel of CUDA source, a bug, results or plans: other files have them.
+ELSEWHERE = {
+    errors.HostError,
+    errors.OpaqueKernelError,
+    errors.InternalError,
+    errors.TTError,
+    errors.MetadataError,
+    errors.PlanError,
+}
 
 
 def error_classes():
