@@ -15,7 +15,10 @@ exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [
     # Classes of the hosts and the type variable over them, of NumPy and of Python: there is no inventory to link to.
-    (r"py:.*", r"tvm\..*|IRModule|PrimFunc|Var|PathLike|numpy\..*|(.*\.)?ModuleOrFunc|collections\.abc\..*"),
+    (
+        r"py:.*",
+        r"tvm\..*|IRModule|PrimFunc|Var|PathLike|numpy\..*|np\..*|npt\..*|(.*\.)?ModuleOrFunc|collections\.abc\..*",
+    ),
     (r"py:class", r"tilelang\.tt\.errors\._Coded"),
 ]
 

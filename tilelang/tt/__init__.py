@@ -7,8 +7,6 @@ padded and placed in memory, and writes that into the IR::
     mod = infer_default_tt_shard(infer_default_tt_schedule(apply_tt_defaults(mod)))
 """
 
-import contextlib
-
 try:
     from . import _native  # noqa: F401
 except ImportError as error:
@@ -94,7 +92,5 @@ __all__ = [
     "verify_tt_metadata",
 ]
 
-# The passes are in the host's registry from here on; a host that cannot take them is told of by the
-# first call that needs one.
-with contextlib.suppress(errors.HostError):
-    _library.load()
+# By name the passes are in the host's registry from here on, or from when a host is imported.
+_library.load_beside_ffi()

@@ -6,7 +6,6 @@ import re
 import sys
 import warnings
 from dataclasses import dataclass
-from importlib import metadata
 
 from . import _library
 from .errors import refusal, warning
@@ -83,6 +82,8 @@ def _is_package(module: str) -> bool:
 
 
 def _version(distribution: str) -> str | None:
+    from importlib import metadata
+
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

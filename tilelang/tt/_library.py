@@ -1,16 +1,57 @@
 """Loading the passes' shared library and tying its errors and warnings to Python."""
 
-import ctypes
+import contextlib
 import importlib.util
 import sys
 import warnings
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from . import errors
 
+if TYPE_CHECKING:
+    import ctypes
+
 _INTERNAL = ("tilelang.tt.", "tvm.", "tvm_ffi.")
 
-_handle: ctypes.CDLL | None = None
+_handle: "ctypes.CDLL | None" = None
+
+
+def load_beside_ffi() -> None:
+    """Register the passes as soon as tvm-ffi is there: now, or when somebody imports it.
+
+    Importing it takes longer than all else that a command line does which only reads plans. Where the passes do not
+    load, the first call that needs one tells why.
+    """
+    if "tvm_ffi" in sys.modules:
+        with contextlib.suppress(errors.HostError):
+            load()
+    else:
+        sys.meta_path.insert(0, _LoadAfterFfi())
+
+
+class _LoadAfterFfi:
+    """A finder that leaves finding to the others, and has tvm-ffi followed by the passes."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name != "tvm_ffi":
+            return None
+        others = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
+        spec = next(filter(None, others), None)
+        if spec is not None and spec.loader is not None:
+            spec.loader.exec_module = self._followed(spec.loader.exec_module)  # type: ignore[method-assign, assignment]
+        return spec
+
+    def _followed(self, exec_module: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
+        def exec_and_load(module: ModuleType) -> None:
+            exec_module(module)
+            with contextlib.suppress(errors.HostError):
+                load()
+
+        return exec_and_load
 
 
 def load() -> None:
@@ -20,12 +61,14 @@ def load() -> None:
         HostError: tvm-ffi is missing, or this library does not load beside it.
     """
     global _handle
-    if _handle is not None:
-        return
+    import ctypes
+
     try:
         import tvm_ffi
     except ImportError as error:
         raise errors.refusal("TT122", f"apache-tvm-ffi cannot be imported: {error}") from error
+    if _handle is not None:
+        return
     # Warnings too: a filter may turn one into an error, which then passes through the host.
     for error_class in vars(errors).values():
         if isinstance(error_class, type) and issubclass(error_class, (errors.TTError, Warning)):

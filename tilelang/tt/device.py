@@ -11,11 +11,6 @@ from . import _native
 from .errors import DeviceError, refusal
 from .metadata import read_attribute
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 if TYPE_CHECKING:
     from os import PathLike
 
@@ -109,6 +104,11 @@ class Device:
             DeviceError: The file is no TOML, or states no device; the message gives line and column, or the key.
             OSError: The file cannot be read.
         """
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib
+
         text = ""
         try:
             text = Path(path).read_bytes().decode()

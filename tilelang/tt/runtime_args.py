@@ -4,15 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from . import _native
 from .errors import refusal
 from .metadata import RuntimeArg, ScheduleAttrs, launch_attrs
 from .specialize import check_sizes
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from tvm.tirx import PrimFunc
 
 
@@ -27,7 +26,7 @@ class RuntimeArgs:
         missing: What the host has yet to fill: scalars and addresses that were not given, and what is unresolved.
     """
 
-    per_core: dict[str, npt.NDArray[Any]]
+    per_core: "dict[str, npt.NDArray[Any]]"
     common: dict[str, Any]
     missing: tuple[str, ...]
 
@@ -122,13 +121,17 @@ def _value(argument: RuntimeArg, given: dict[str, Any], sizes: dict[str, int]) -
     return given.pop(argument["name"], None)
 
 
-def _array(argument: RuntimeArg, values: list[int]) -> npt.NDArray[Any]:
+def _array(argument: RuntimeArg, values: list[int]) -> "npt.NDArray[Any]":
+    import numpy as np
+
     for value in (min(values), max(values)):
         _scalar(argument, value)
     return np.array(values, argument["dtype"])
 
 
 def _scalar(argument: RuntimeArg, value: Any) -> Any:
+    import numpy as np
+
     dtype = _dtype(argument["dtype"])
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
@@ -140,6 +143,8 @@ def _scalar(argument: RuntimeArg, value: Any) -> Any:
     return dtype.type(value)
 
 
-def _dtype(name: str) -> np.dtype[Any]:
+def _dtype(name: str) -> "np.dtype[Any]":
     """Of numpy; its float32 holds what bfloat16 and the 8-bit floats can be."""
+    import numpy as np
+
     return np.dtype(name if name in np.sctypeDict else "float32")

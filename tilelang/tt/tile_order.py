@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from operator import index
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from . import _native
 from .errors import refusal
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 def tile_coordinates(
@@ -17,7 +18,7 @@ def tile_coordinates(
     *,
     schedule_order: str = "row_major",
     swizzle_panel: int | None = None,
-) -> npt.NDArray[np.int64]:
+) -> "npt.NDArray[np.int64]":
     """The cells of a launch grid that work tiles are.
 
     Args:
@@ -36,6 +37,8 @@ def tile_coordinates(
         GridError: An extent is below 1, or a number is not in the grid.
         OptionError: There is no such order, or it needs a panel that is not given, or the reverse.
     """
+    import numpy as np
+
     extents = _extents(grid)
     ids = np.arange(np.prod(extents, dtype=np.int64)) if tile_ids is None else _integers(tile_ids, "(n,)", 1)
     return _native.tile_coordinates(extents, ids, schedule_order, swizzle_panel)
@@ -43,11 +46,11 @@ def tile_coordinates(
 
 def tile_ids(
     grid: Sequence[int],
-    coordinates: npt.ArrayLike,
+    coordinates: "npt.ArrayLike",
     *,
     schedule_order: str = "row_major",
     swizzle_panel: int | None = None,
-) -> npt.NDArray[np.int64]:
+) -> "npt.NDArray[np.int64]":
     """The numbers of the work tiles that cells of a launch grid are: the inverse of :func:`tile_coordinates`.
 
     Args:
@@ -74,7 +77,9 @@ def _extents(grid: Sequence[int]) -> list[int]:
     return extents
 
 
-def _integers(values: Any, shape: str, rank: int) -> npt.NDArray[np.int64]:
+def _integers(values: Any, shape: str, rank: int) -> "npt.NDArray[np.int64]":
+    import numpy as np
+
     array = np.asarray(values)
     if array.size == 0:
         return np.zeros((0, 3)[:rank], dtype=np.int64)

@@ -6,13 +6,14 @@ tt_metal/common/work_split.cpp of ttnn 0.81.1.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _native
 from .errors import TTError, refusal
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 CoreRange = tuple[int, int, int, int]
 WorkSplit = tuple[int, tuple[CoreRange, ...], tuple[CoreRange, ...], tuple[CoreRange, ...], int, int]
@@ -65,15 +66,15 @@ class WorkSplits:
             split.
     """
 
-    num_cores: npt.NDArray[np.int64]
-    all_cores: npt.NDArray[np.int64]
-    core_group_1: npt.NDArray[np.int64]
-    core_group_2: npt.NDArray[np.int64]
-    units_per_core_group_1: npt.NDArray[np.int64]
-    units_per_core_group_2: npt.NDArray[np.int64]
-    num_cores_group_1: npt.NDArray[np.int64]
-    num_cores_group_2: npt.NDArray[np.int64]
-    row: npt.NDArray[np.int64]
+    num_cores: "npt.NDArray[np.int64]"
+    all_cores: "npt.NDArray[np.int64]"
+    core_group_1: "npt.NDArray[np.int64]"
+    core_group_2: "npt.NDArray[np.int64]"
+    units_per_core_group_1: "npt.NDArray[np.int64]"
+    units_per_core_group_2: "npt.NDArray[np.int64]"
+    num_cores_group_1: "npt.NDArray[np.int64]"
+    num_cores_group_2: "npt.NDArray[np.int64]"
+    row: "npt.NDArray[np.int64]"
 
     def __len__(self) -> int:
         return len(self.num_cores)
@@ -91,7 +92,7 @@ class WorkSplits:
         )
 
 
-def split_work_to_cores_bulk(grid_size: Cores, units_to_divide: npt.ArrayLike, row_wise: bool = False) -> WorkSplits:
+def split_work_to_cores_bulk(grid_size: Cores, units_to_divide: "npt.ArrayLike", row_wise: bool = False) -> WorkSplits:
     """:func:`split_work_to_cores` for many numbers of units at once.
 
     Args:
@@ -102,6 +103,8 @@ def split_work_to_cores_bulk(grid_size: Cores, units_to_divide: npt.ArrayLike, r
     Raises:
         TTError: As there.
     """
+    import numpy as np
+
     units = np.asarray(units_to_divide)
     if units.ndim != 1 or (units.size and units.dtype.kind not in "iu"):
         raise _refuse(grid_size, units_to_divide)
@@ -176,5 +179,5 @@ def _refuse(*arguments: Any) -> TTError:
     )
 
 
-def _rectangles(table: npt.NDArray[np.int64]) -> tuple[CoreRange, ...]:
+def _rectangles(table: "npt.NDArray[np.int64]") -> tuple[CoreRange, ...]:
     return tuple((x0, y0, x1, y1) for x0, y0, x1, y1 in table.tolist() if x0 >= 0)

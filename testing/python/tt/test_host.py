@@ -1,5 +1,6 @@
 """Hosts that are missing, newer than those tried, or in a pair of versions that does not work; and the public names."""
 
+import ctypes
 import subprocess
 import sys
 import textwrap
@@ -137,7 +138,7 @@ def test_library_that_does_not_load(monkeypatch):
         raise OSError(f"{path}: undefined symbol: xyz")
 
     monkeypatch.setattr(_library, "_handle", None)
-    monkeypatch.setattr(_library.ctypes, "CDLL", refuse)
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
     with pytest.raises(errors.HostError, match=f"^TT123: .* {host.FFI_VERSION}: .*: undefined symbol: xyz$"):
         _library.load()
 
@@ -212,8 +213,46 @@ if not host.ON_TILELANG:  # TileLang imports its own TVM before anything of this
         assert f"found {host.HOST} {host.VERSION}" in out
         assert "python -m pip install tilelang==0.1.15" in out
 
-    def test_import_does_not_import_the_host(tmp_path):
-        assert run_python("import sys, tilelang.tt; print('tvm' in sys.modules)", tmp_path) == "False\n"
+    def test_import_imports_nothing_slow(tmp_path):
+        """A command line that only reads plans starts in an instant."""
+        code = "import sys, tilelang.tt; print({'tvm', 'tvm_ffi', 'numpy', 'importlib.metadata'} & {*sys.modules})"
+        assert run_python(code, tmp_path) == "set()\n"
+
+    def test_looking_for_ffi_does_not_import_it(tmp_path):
+        """Who only asks whether tvm-ffi is there gets an answer, and the passes come with it later."""
+        code = """
+            import importlib.util, tilelang.tt
+            print(importlib.util.find_spec("tvm_ffi").name, "tvm_ffi" in sys.modules)
+            import tvm_ffi
+            print(tvm_ffi.get_global_func("tir.transform.InferDefaultTTSchedule", allow_missing=True) is not None)
+            """
+        assert run_python(code, tmp_path).split() == ["tvm_ffi", "False", "True"]
+
+    def test_ffi_is_missing_as_ever(tmp_path):
+        code = """
+            import importlib.util, tilelang.tt
+            sys.path[:] = []
+            print(importlib.util.find_spec("tvm_ffi"))
+            try:
+                import tvm_ffi
+            except ModuleNotFoundError as error:
+                print(error)
+            """
+        assert run_python(code, tmp_path).splitlines() == ["None", "No module named 'tvm_ffi'"]
+
+    def test_library_that_does_not_load_leaves_ffi_alone(tmp_path):
+        code = """
+            import ctypes, tilelang.tt
+            def refuse(path):
+                raise OSError(f"{path}: undefined symbol: xyz")
+            real, ctypes.CDLL = ctypes.CDLL, lambda path, *rest: (refuse if "passes" in path else real)(path, *rest)
+            import tvm_ffi
+            try:
+                tilelang.tt.transform.InferDefaultTTShard()
+            except tilelang.tt.errors.HostError as error:
+                print(error.code)
+            """
+        assert run_python(code, tmp_path) == "TT123\n"
 
 
 @pytest.mark.parametrize("first", ["tilelang.tt", "tilelang", "tvm_ffi"])
