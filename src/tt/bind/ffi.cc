@@ -1,6 +1,7 @@
 // The passes under their names in the host's registry; run when the library is loaded.
 #include "ir/ffi.h"
 #include "core/error.h"
+#include "ir/diagnostic.h"
 #include "ir/launch.h"
 #include "ir/parameters.h"
 #include "ir/size.h"
@@ -8,6 +9,7 @@
 #include "transform/buffer_layouts.h"
 #include "transform/infer_tt_schedule.h"
 #include "transform/infer_tt_shard.h"
+#include "transform/pass.h"
 #include "transform/verify_tt_metadata.h"
 
 namespace tt::bind {
@@ -37,6 +39,29 @@ Value TensorParameters(const Value& func) {
   return ir::MakeArray(out);
 }
 
+/*! [file, line], or none. */
+Value PlaceOf(const Value& func, const Value& node) {
+  const auto place = ir::FindPlace(func, node);
+  return place ? ir::MakeArray(std::vector<Value>{Value(place->file), Value(place->line)})
+               : Value();
+}
+
+/*! [the function with both inferences' results, its place, [code, message, place] of each warning]. */
+Value Infer(const Value& func) {
+  std::vector<ir::Warning> warnings;
+  const auto infer = [&warnings](const Value& input) {
+    return transform::InferShard(transform::InferSchedule(input), &warnings);
+  };
+  const Value inferred = transform::RunOn(func, infer);
+  std::vector<Value> entries;
+  for (const ir::Warning& warning : warnings) {
+    entries.push_back(ir::MakeArray(std::vector<Value>{
+        Value(ToString(warning.code)), Value(warning.message), PlaceOf(func, warning.node)}));
+  }
+  return ir::MakeArray(
+      std::vector<Value>{inferred, PlaceOf(func, Value()), ir::MakeArray(entries)});
+}
+
 bool Register() {
   try {
     ir::RegisterGlobal("tilelang.tt.transform.ApplyTTDefaults", [](Arguments arguments) {
@@ -54,6 +79,11 @@ bool Register() {
     ir::RegisterGlobal("tilelang.tt.check_buffer_layouts", [](Arguments arguments) {
       transform::ReadBufferLayouts(OnlyArgument(arguments));
       return Value();
+    });
+    ir::RegisterGlobal("tilelang.tt.infer",
+                       [](Arguments arguments) { return Infer(OnlyArgument(arguments)); });
+    ir::RegisterGlobal("tilelang.tt.is_printable", [](Arguments arguments) {
+      return Value(ir::IsPrintable(OnlyArgument(arguments)));
     });
     ir::RegisterGlobal("tilelang.tt.is_kernel", [](Arguments arguments) {
       return Value(ir::IsKernel(OnlyArgument(arguments)));

@@ -30,31 +30,6 @@ bool IsUnderline(const std::string& line) {
   return first != std::string::npos && line.find_first_not_of('^', first) == std::string::npos;
 }
 
-/*! Whether the nesting of statements and expressions stays printable. */
-bool IsShallow(const Value& root) {
-  std::vector<Value> level{root};
-  for (int depth = 0; !level.empty(); ++depth) {
-    if (depth > kMaxPrintedDepth) return false;
-    std::vector<Value> below;
-    for (const Value& node : level) {
-      for (const Field& field : TypeOf(node).children) {
-        const Value child = GetField(node, field);
-        for (const TVMFFIAny& element : Elements(child)) {
-          if (element.type_index >= kTVMFFIDynObjectBegin) below.push_back(Value::CopyOf(element));
-        }
-        if (child.type_index() >= kTVMFFIDynObjectBegin) below.push_back(child);
-      }
-    }
-    // Hosts share subexpressions; visiting each once per level keeps the work linear.
-    const auto by_address = [](const Value& value) { return value.object(); };
-    std::ranges::sort(below, {}, by_address);
-    const auto repeated = std::ranges::unique(below, {}, by_address);
-    below.erase(repeated.begin(), repeated.end());
-    level = std::move(below);
-  }
-  return true;
-}
-
 /*! The function as the host prints it, carets below whatever is to be underlined. */
 Lines PrintScript(const Value& func, const Value& underlined) {
   static constinit const GlobalFunction make_config{"node.PrinterConfig"};
@@ -101,7 +76,7 @@ Lines SelectLines(const Lines& lines) {
 }
 
 std::string Excerpt(const Value& func, const Value& underlined) {
-  if (!IsShallow(func)) return "    (the function is nested too deeply to be printed)\n";
+  if (!IsPrintable(func)) return "    (the function is nested too deeply to be printed)\n";
   std::string out;
   try {
     for (const std::string& line : SelectLines(PrintScript(func, underlined)))
@@ -113,24 +88,23 @@ std::string Excerpt(const Value& func, const Value& underlined) {
   return out;
 }
 
-/*! "file:line" or "file:line:column"; empty without a span. */
-std::string Location(const Value& node) {
+std::optional<SourcePlace> PlaceOf(const Value& node) {
   Value span = TryGet(node, FieldId::kSpan);
   const Value spans = TryGet(span, FieldId::kSpans);
   if (!Elements(spans).empty()) span = Value::CopyOf(Elements(spans).front());
-  if (span.is_none()) return "";
+  if (span.is_none()) return std::nullopt;
   const std::string file = GetString(Get(span, FieldId::kSourceName), FieldId::kName);
   const int64_t line = Get(span, FieldId::kLine).AsInt().value_or(0);
   const int64_t column = Get(span, FieldId::kColumn).AsInt().value_or(0);
-  if (line <= 0) return "";
+  if (line <= 0) return std::nullopt;
   // Hosts that only know lines write 0 or 1 for the column.
-  return file + ":" + std::to_string(line) + (column > 1 ? ":" + std::to_string(column) : "");
+  return SourcePlace{file, line, column > 1 ? column : 0};
 }
 
-std::string LocationIn(const Value& func, const Value& node) {
-  std::string location = Location(node);
-  if (location.empty()) location = Location(func);
-  return location.empty() ? Location(TryGet(func, FieldId::kBody)) : location;
+/*! "file:line" or "file:line:column". */
+std::string ToString(const SourcePlace& place) {
+  const std::string column = place.column > 0 ? ":" + std::to_string(place.column) : "";
+  return place.file + ":" + std::to_string(place.line) + column;
 }
 
 std::string HelpOf(const Diagnostic& diagnostic) {
@@ -146,6 +120,37 @@ std::string FunctionName(const Value& func) {
   return name ? "`" + *name + "`" : "without a name";
 }
 
+bool IsPrintable(const Value& func) {
+  std::vector<Value> level{func};
+  for (int depth = 0; !level.empty(); ++depth) {
+    if (depth > kMaxPrintedDepth) return false;
+    std::vector<Value> below;
+    for (const Value& node : level) {
+      for (const Field& field : TypeOf(node).children) {
+        const Value child = GetField(node, field);
+        for (const TVMFFIAny& element : Elements(child)) {
+          if (element.type_index >= kTVMFFIDynObjectBegin) below.push_back(Value::CopyOf(element));
+        }
+        if (child.type_index() >= kTVMFFIDynObjectBegin) below.push_back(child);
+      }
+    }
+    // Hosts share subexpressions; visiting each once per level keeps the work linear.
+    const auto by_address = [](const Value& value) { return value.object(); };
+    std::ranges::sort(below, {}, by_address);
+    const auto repeated = std::ranges::unique(below, {}, by_address);
+    below.erase(repeated.begin(), repeated.end());
+    level = std::move(below);
+  }
+  return true;
+}
+
+std::optional<SourcePlace> FindPlace(const Value& func, const Value& node) {
+  for (const Value& candidate : {node, func, TryGet(func, FieldId::kBody)}) {
+    if (const auto place = PlaceOf(candidate)) return place;
+  }
+  return std::nullopt;
+}
+
 void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics) {
   std::string text;
   bool head_shown = false;
@@ -158,8 +163,8 @@ void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics) {
     if (!head || !head_shown) text += Excerpt(func, diagnostic.underlined);
     head_shown |= head;
     text += "help: " + HelpOf(diagnostic);
-    const std::string location = LocationIn(func, diagnostic.node);
-    if (!location.empty()) text += "\n  --> " + location;
+    const auto place = FindPlace(func, diagnostic.node);
+    if (place) text += "\n  --> " + ToString(*place);
   }
   if (diagnostics.size() > kMaxDiagnostics) {
     text += "\n\nand " + std::to_string(diagnostics.size() - kMaxDiagnostics) + " more";

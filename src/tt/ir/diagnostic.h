@@ -1,6 +1,8 @@
 // Refusals that say what was found, what was expected, where, and what to do.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,11 +28,25 @@ std::string FunctionName(const Value& func);
  */
 [[noreturn]] void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics);
 
+/*! Whether its nesting lets the host print a function; its printer recurses. */
+bool IsPrintable(const Value& func);
+
 /*! What a caller should know about a function that is not refused. */
 struct Warning {
   ErrorCode code;
   std::string message;
+  Value node;  // the statement it is about; none for the function as a whole
 };
+
+/*! A place in a user's file. */
+struct SourcePlace {
+  std::string file;
+  int64_t line;
+  int64_t column;  // 0 where the host only knows lines
+};
+
+/*! Where a statement stands, else its function; none where the host does not say. */
+std::optional<SourcePlace> FindPlace(const Value& func, const Value& node);
 
 /*! Warns the caller, who may turn it into an error. \throw HostException */
 void Warn(const Warning& warning);

@@ -194,10 +194,16 @@ std::set<Memory> FindCells(const Value& body) {
   return cells;
 }
 
+/*! The file that a node is from; none where the host does not say. */
+Value FileOf(const Value& node) {
+  return TryGet(TryGet(node, FieldId::kSpan), FieldId::kSourceName);
+}
+
 class PaddingReader {
  public:
-  PaddingReader(const std::vector<Parameter>& parameters, const std::vector<bool>& padded)
-      : parameters_(parameters), padded_(padded), memory_(parameters) {
+  PaddingReader(const Value& func, const std::vector<Parameter>& parameters,
+                const std::vector<bool>& padded)
+      : parameters_(parameters), padded_(padded), file_(FileOf(func)), memory_(parameters) {
     for (size_t i = 0; i < parameters.size(); ++i) {
       if (!padded[i]) continue;
       positions_[parameters[i].memory.object()] = i;
@@ -208,7 +214,12 @@ class PaddingReader {
   PaddingFacts Read(const Value& body) {
     cells_ = FindCells(body);
     Walker walker(body);
-    for (Value node; walker.Next(&node);) Visit(node, &walker);
+    for (Value node; walker.Next(&node);) {
+      // What the host's own library writes stands there; the user wrote what is before it.
+      const Value file = FileOf(node);
+      if (!file.is_none() && file.object() == file_.object()) placed_ = node;
+      Visit(node, &walker);
+    }
     EndLaunch();
     PaddingFacts facts{std::vector<std::string>(parameters_.size()), {}};
     for (const auto& [position, tensor] : tensors_) facts.values[position] = ValueOf(tensor);
@@ -592,13 +603,15 @@ class PaddingReader {
       if (neutral->fits) continue;
       traps_.push_back(
           {{position, value->text, what + " of `" + GetString(region.buffer, FieldId::kName) + "`",
-            neutral->text, ""},
+            neutral->text, "", placed_},
            neutral->annotation});
     }
   }
 
   const std::vector<Parameter>& parameters_;
   const std::vector<bool>& padded_;
+  const Value file_;
+  Value placed_;  // the last node in the function's file
   MemoryMap memory_;
   IndexBounds bounds_;
   std::set<Memory> cells_;
@@ -614,7 +627,7 @@ class PaddingReader {
 
 PaddingFacts ReadPadding(const Value& func, const std::vector<Parameter>& parameters,
                          const std::vector<bool>& padded) {
-  return PaddingReader(parameters, padded).Read(Get(func, FieldId::kBody));
+  return PaddingReader(func, parameters, padded).Read(Get(func, FieldId::kBody));
 }
 
 }  // namespace tt::ir

@@ -16,6 +16,7 @@ struct PaddingTrap {
   std::string consumer;  // which operation over which dimension of which buffer
   std::string needed;    // the value that would do no harm
   std::string remedy;    // what to write in the kernel
+  Value node;            // the operation, or what says where it stands
 };
 
 struct PaddingFacts {

@@ -329,7 +329,8 @@ void WarnOfFloat16(const Value& func, const std::vector<Tensor>& tensors,
       {ErrorCode::kFloat16,
        "kernel " + ir::FunctionName(func) + " stores " + names +
            " as Float16, which ttnn has no tensor type for; "
-           "apply_tt_defaults(mod, data_format=\"Float16_b\") stores float16 as bfloat16"});
+           "apply_tt_defaults(mod, data_format=\"Float16_b\") stores float16 as bfloat16",
+       Value()});
 }
 
 /*! What the padding of each parameter holds; the walk is spared where none has any. */
@@ -352,7 +353,8 @@ void WarnOfTraps(const Value& func, const std::vector<Parameter>& parameters,
     warnings->push_back({ErrorCode::kPaddingTrap,
                          "kernel " + ir::FunctionName(func) + ": " + trap.consumer +
                              " takes the padding of `" + name + "`, which holds " + trap.value +
-                             ", for elements; expected " + trap.needed + "\nhelp: " + trap.remedy});
+                             ", for elements; expected " + trap.needed + "\nhelp: " + trap.remedy,
+                         trap.node});
   }
 }
 
@@ -361,8 +363,10 @@ void WarnOfCapacity(const Value& func, const device::Device& device,
                     const std::vector<plan::CapacityProblem>& problems,
                     std::vector<ir::Warning>* warnings) {
   for (const plan::CapacityProblem& problem : problems) {
-    warnings->push_back({problem.code, "kernel " + ir::FunctionName(func) + " on " + device.name +
-                                           " needs " + problem.message});
+    warnings->push_back(
+        {problem.code,
+         "kernel " + ir::FunctionName(func) + " on " + device.name + " needs " + problem.message,
+         Value()});
   }
 }
 

@@ -18,6 +18,8 @@ const char* HelpFor(ErrorKind kind) {
   }
 }
 
+}  // namespace
+
 Value RunOn(const Value& func, const FunctionTransform& transform) {
   try {
     return transform(func);
@@ -29,8 +31,6 @@ Value RunOn(const Value& func, const FunctionTransform& transform) {
     ir::Refuse(func, {ToDiagnostic(error)});
   }
 }
-
-}  // namespace
 
 ir::Diagnostic ToDiagnostic(const Error& error) {
   return {error.code(), error.what(), HelpFor(error.kind()), Value(), Value()};

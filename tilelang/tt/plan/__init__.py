@@ -1,1 +1,47 @@
-"""The plan: all decisions about a kernel as one value, and as one file that people and programs read."""
+"""The plan: all decisions about kernels as one value, and as one file that people and programs read."""
+
+from .make import make_plan
+from .model import (
+    Accumulator,
+    Buffer,
+    CircularBuffer,
+    Inputs,
+    Kernel,
+    KernelProvenance,
+    Launch,
+    OnChip,
+    Persistent,
+    PlanWarning,
+    Provenance,
+    RuntimeArgument,
+    ShardPlan,
+    Size,
+    Source,
+    SubBlock,
+    TileRange,
+    TileRun,
+)
+from .plan import Plan
+
+__all__ = [
+    "Accumulator",
+    "Buffer",
+    "CircularBuffer",
+    "Inputs",
+    "Kernel",
+    "KernelProvenance",
+    "Launch",
+    "OnChip",
+    "Persistent",
+    "Plan",
+    "PlanWarning",
+    "Provenance",
+    "RuntimeArgument",
+    "ShardPlan",
+    "Size",
+    "Source",
+    "SubBlock",
+    "TileRange",
+    "TileRun",
+    "make_plan",
+]

@@ -5,7 +5,6 @@ those of the schema, and the bounds of their types are its bounds.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
 from ..device import Device
@@ -391,13 +390,13 @@ class KernelProvenance:
 
     Attributes:
         kernel: Its name.
-        sha256: Of the kernel's IR as text without places; it differs between hosts.
+        sha256: Of the kernel's IR as text, which differs between hosts; null where the host cannot print it.
         source: Where it stands; null where the host does not say.
         warning_sources: Where each of its warnings points to, in their order.
     """
 
     kernel: str
-    sha256: str
+    sha256: str | None
     source: Source | None
     warning_sources: tuple[Source | None, ...]
 
