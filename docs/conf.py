@@ -29,6 +29,7 @@ napoleon_use_ivar = True
 
 html_theme = "furo"
 html_static_path = ["_static"]
+html_extra_path = ["plan-schema.json"]  # at an address that stays
 html_css_files = ["custom.css"]
 html_title = f"tilelang.tt {release}"
 html_show_copyright = False

@@ -3,7 +3,7 @@
 import functools
 import re
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 # Fields that the worker grid follows from.
 _GRID_SOURCES = {"arch", "physical_grid", "harvested_columns", "harvested_rows", "dispatch"}
+
+
+def _in_bytes(name: str) -> Any:
+    """A field that is not known by default; files that name units name this one."""
+    return field(default=None, metadata={"json": f"{name}_bytes"})
 
 
 @dataclass(frozen=True)
@@ -65,17 +70,17 @@ class Device:
     dispatch: str
     worker_grid: tuple[int, int]
     dram_banks: int | None = None
-    dram_bank_size: int | None = None
-    dram_base: int | None = None
-    dram_alignment: int | None = None
-    l1_size: int | None = None
-    l1_base: int | None = None
-    l1_alignment: int | None = None
+    dram_bank_size: int | None = _in_bytes("dram_bank_size")
+    dram_base: int | None = _in_bytes("dram_base")
+    dram_alignment: int | None = _in_bytes("dram_alignment")
+    l1_size: int | None = _in_bytes("l1_size")
+    l1_base: int | None = _in_bytes("l1_base")
+    l1_alignment: int | None = _in_bytes("l1_alignment")
     circular_buffers: int | None = None
-    cb_alignment: int | None = None
+    cb_alignment: int | None = _in_bytes("cb_alignment")
     dst_tiles: int | None = None
     clock_mhz: int | None = None
-    noc_width: int | None = None
+    noc_width: int | None = _in_bytes("noc_width")
 
     def __post_init__(self) -> None:
         for key, value in _native.complete_device(asdict(self)).items():

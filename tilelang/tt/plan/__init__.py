@@ -22,6 +22,7 @@ from .model import (
     TileRun,
 )
 from .plan import Plan
+from .schema import schema
 
 __all__ = [
     "Accumulator",
@@ -44,4 +45,5 @@ __all__ = [
     "TileRange",
     "TileRun",
     "make_plan",
+    "schema",
 ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AtLeast(NamedTuple):
-    """The least value of an integer; the largest is always that of 64 bits."""
+    """The least value of an integer, or the least length of a tuple; the largest integer is always that of 64 bits."""
 
     minimum: int
 
@@ -366,7 +366,7 @@ class Kernel:
     device: Device
     inputs: Inputs
     shape_variables: tuple[str, ...]
-    launches: tuple[Launch, ...]
+    launches: Annotated[tuple[Launch, ...], AtLeast(1)]
     buffers: tuple[Buffer, ...]
     warnings: tuple[PlanWarning, ...]
 
@@ -414,3 +414,20 @@ class Provenance:
     package_version: str
     host: str
     kernels: tuple[KernelProvenance, ...]
+
+
+@dataclass(frozen=True)
+class PlanFile:
+    """All decisions about the kernels of a module: which core does what, and how every tensor lies in memory.
+
+    Attributes:
+        format: What kind of file this is.
+        version: Of the format; another version may have other fields.
+        kernels: In the order of their names.
+        provenance: What made the plan.
+    """
+
+    format: Literal["tt.plan"]
+    version: Literal[1]
+    kernels: Annotated[tuple[Kernel, ...], AtLeast(1)]
+    provenance: Provenance

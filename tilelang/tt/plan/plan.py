@@ -1,16 +1,20 @@
 """The plan of a module: every decision about its kernels, as one value."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import refusal
 from .model import Kernel, Provenance
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 
 @dataclass(frozen=True)
 class Plan:
     """All that was decided about the kernels of a module.
 
-    Made by :func:`make_plan`.
+    Made by :func:`make_plan`, or read from a file by :meth:`load`.
 
     Attributes:
         kernels: In the order of their names.
@@ -33,3 +37,51 @@ class Plan:
         if found:
             raise refusal("TT871", f"the plan has {len(found)} kernels; expected the name of one of them: {known}")
         raise refusal("TT870", f"the plan has no kernel {name}; kernels: {known}")
+
+    def save(self, path: "str | PathLike[str]") -> None:
+        """Write the plan as ``tt.plan.json``. A file that is there already stays until the new one is complete.
+
+        Raises:
+            PlanError: A record has a value that a plan file may not have; the message gives its JSON pointer.
+            OSError: The file cannot be written.
+        """
+        from .file import save
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: "str | PathLike[str]") -> "Plan":
+        """The plan of a file that :meth:`save` has written. It runs no code and needs no TVM.
+
+        Raises:
+            PlanError: The file is no plan; the message gives line and column, and the JSON pointer of a value.
+            OSError: The file cannot be read.
+        """
+        from .file import load
+
+        return load(path)
+
+    def to_json(self) -> str:
+        """The text that :meth:`save` writes.
+
+        Raises:
+            PlanError: As :meth:`save`.
+        """
+        from .file import to_json
+
+        return to_json(self)
+
+    @staticmethod
+    def from_json(text: str | bytes, name: str = "plan") -> "Plan":
+        """The plan of a text that :meth:`to_json` has given.
+
+        Args:
+            text: A string, or bytes in UTF-8.
+            name: What messages call it.
+
+        Raises:
+            PlanError: As :meth:`load`.
+        """
+        from .file import from_json
+
+        return from_json(text, name)
