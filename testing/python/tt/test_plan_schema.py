@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from support.plans import SAMPLE, plans
 
 from tilelang.tt import _native, errors
 from tilelang.tt.plan import Plan, file, make_plan, schema
+from tilelang.tt.plan.schema import shape_of
 
 SCHEMA = schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -145,6 +147,15 @@ def test_bytes_have_a_unit():
         for name, node in definition.get("properties", {}).items():
             if re.match(r"Bytes\b", node["description"]):
                 assert "bytes" in name.split("_")
+
+
+def test_records_without_a_schema():
+    @dataclass
+    class Measured:
+        seconds: float
+
+    with pytest.raises(NotImplementedError, match="float"):
+        shape_of(Measured)
 
 
 def test_schema_is_new_at_every_call():

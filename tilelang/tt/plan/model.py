@@ -246,16 +246,14 @@ class Launch:
 class ShardPlan:
     """How a tensor is cut into shards, and which bank has which.
 
-    Shards, and pages of a shard, are numbered along the last dimension first.
-
     Attributes:
         shape: Extents of a shard, in elements.
         cores: ``[x, y]`` of each bank, in the order in which they take shards; of a tensor in DRAM ``[bank, 0]``.
         orientation: How the cores of a rectangle follow each other.
         distribution: How shards are dealt to banks.
         tensor_pages: Pages along each dimension of the tensor; dimensions that are not cut are joined.
-        shard_pages: Pages along each of these dimensions of a shard.
-        shard_grid: Shards along each of these dimensions.
+        shard_pages: Pages of a shard along each of these dimensions; they are numbered along the last one first.
+        shard_grid: Shards along each of these dimensions; they are numbered along the last one first.
         num_shards: Shards of the whole tensor.
         shards_per_core: The most that a bank has; every bank reserves memory for so many.
         pages_per_shard: Pages of a whole shard.

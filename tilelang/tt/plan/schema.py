@@ -8,6 +8,7 @@ import functools
 import inspect
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Protocol, TypeAlias, Union, get_args, get_origin, get_type_hints
@@ -22,6 +23,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Place: TypeAlias = tuple[str | int, ...]
 """Names of members and positions in arrays, from the outermost one on."""
 Texts: TypeAlias = list[tuple[Place, str]]
+"""Sizes that depend on variables, and where they stand."""
 Json: TypeAlias = dict[str, Any]
 
 
@@ -39,8 +41,8 @@ class Repeated(dict[str, Any]):
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
-        names = [name for name, _ in pairs]
-        self.name = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        self.name = next(name for name in counts if counts[name] > 1)
 
 
 class Shape(Protocol):
@@ -49,7 +51,7 @@ class Shape(Protocol):
     def decode(self, value: Any, place: Place, texts: Texts) -> Any:
         """The value as the records have it; a :class:`Misfit` where it may not be so.
 
-        Texts of sizes are added to the list: what names they may use is not known here.
+        Adds the texts of sizes to the list: which names they may use is known when all is read.
         """
 
     def schema(self, definitions: Json) -> Json:
@@ -155,7 +157,7 @@ class SizeOrText:
 
 
 @dataclass(frozen=True)
-class Optional:
+class Nullable:
     """A value, or null."""
 
     item: Shape
@@ -179,8 +181,8 @@ class Array:
         if type(value) is not list:
             raise _mistyped(value, place, "an array")
         if len(value) < self.minimum or (self.maximum is not None and len(value) > self.maximum):
-            expected = f"at least {self.minimum}" if self.maximum is None else self.maximum
-            raise Misfit("TT813", place, f"found {len(value)} items; expected {expected}")
+            expected = f"{self.minimum} or more" if self.maximum is None else self.maximum
+            raise Misfit("TT813", place, f"found {shown(value)}; expected {expected} items")
         decode = self.item.decode
         return tuple([decode(item, (*place, index), texts) for index, item in enumerate(value)])
 
@@ -326,7 +328,7 @@ def _union(arguments: tuple[Any, ...]) -> Shape:
     shapes = [_shape(argument) for argument in arguments if argument is not NoneType]
     shape = SizeOrText() if shapes == [Integer(), Text()] else shapes[0]
     assert len(shapes) == 1 or isinstance(shape, SizeOrText)
-    return Optional(shape) if NoneType in arguments else shape
+    return Nullable(shape) if NoneType in arguments else shape
 
 
 def _mistyped(value: Any, place: Place, expected: str) -> Misfit:
