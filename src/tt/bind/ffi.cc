@@ -77,25 +77,31 @@ bool Register() {
       return TensorParameters(OnlyArgument(arguments));
     });
     ir::RegisterGlobal("tilelang.tt.check_buffer_layouts", [](Arguments arguments) {
-      transform::ReadBufferLayouts(OnlyArgument(arguments));
+      const Value layouts = OnlyArgument(arguments);
+      transform::ReadBufferLayouts(layouts);
       return Value();
     });
     ir::RegisterGlobal("tilelang.tt.infer",
                        [](Arguments arguments) { return Infer(OnlyArgument(arguments)); });
     ir::RegisterGlobal("tilelang.tt.is_printable", [](Arguments arguments) {
-      return Value(ir::IsPrintable(OnlyArgument(arguments)));
+      const Value func = OnlyArgument(arguments);
+      return Value(ir::IsPrintable(func));
     });
     ir::RegisterGlobal("tilelang.tt.is_kernel", [](Arguments arguments) {
-      return Value(ir::IsKernel(OnlyArgument(arguments)));
+      const Value func = OnlyArgument(arguments);
+      return Value(ir::IsKernel(func));
     });
     ir::RegisterGlobal("tilelang.tt.read_size", [](Arguments arguments) {
       CheckCount(arguments, 2);
-      const auto parameters = ir::Parameters(Value::FromArgument(arguments[0]));
+      const Value func = Value::FromArgument(arguments[0]);
+      const Value expr = Value::FromArgument(arguments[1]);
+      const auto parameters = ir::Parameters(func);
       const ir::ShapeVariables variables(parameters);
-      return Value(ir::ReadInt(Value::FromArgument(arguments[1]), variables).ToString());
+      return Value(ir::ReadInt(expr, variables).ToString());
     });
     ir::RegisterGlobal("tilelang.tt.shape_variables", [](Arguments arguments) {
-      const auto parameters = ir::Parameters(OnlyArgument(arguments));
+      const Value func = OnlyArgument(arguments);
+      const auto parameters = ir::Parameters(func);
       return ir::MakeArray(ir::ShapeVariables(parameters).All());
     });
     return true;

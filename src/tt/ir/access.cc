@@ -15,14 +15,14 @@ class AccessReader {
     result_.parameters.resize(parameters.size(), kNone);
   }
 
-  KernelAccess Read(const Value& body) {
+  KernelAccess Read(View body) {
     Walker walker(body);
-    for (Value node; walker.Next(&node);) Visit(node, &walker);
+    for (View node; walker.Next(&node);) Visit(node, &walker);
     return std::move(result_);
   }
 
  private:
-  void Visit(const Value& node, Walker* walker) {
+  void Visit(View node, Walker* walker) {
     switch (KindOf(node)) {
       case NodeKind::kBufferLoad: Touch(BufferOf(node), kRead); break;
       case NodeKind::kBufferStore: Touch(BufferOf(node), kWrite); break;
@@ -38,12 +38,12 @@ class AccessReader {
     walker->PushChildren(node);
   }
 
-  void VisitCall(const Value& call, Walker* walker) {
+  void VisitCall(View call, Walker* walker) {
     if (const auto range = memory_.RangeOf(call, walker)) return Touch(*range, range->access);
-    const Value args = Get(call, FieldId::kArgs);
+    const View args = Get(call, FieldId::kArgs);
     if (!UpdatesDestination(CalleeOf(call))) return walker->Push(args);
     for (const TVMFFIAny& element : Elements(args)) {
-      const Value arg = Value::CopyOf(element);
+      const View arg = View::Of(element);
       const auto range = memory_.RangeOf(arg, walker);
       if (range) {
         Touch(*range, range->access & kWrite ? kReadWrite : range->access);
@@ -53,12 +53,12 @@ class AccessReader {
     }
   }
 
-  void VisitTilePrimitive(const Value& call, Walker* walker) {
-    const Value args = Get(call, FieldId::kArgs);
+  void VisitTilePrimitive(View call, Walker* walker) {
+    const View args = Get(call, FieldId::kArgs);
     const auto elements = Elements(args);
     const TilePrimitive primitive(GetString(Get(call, FieldId::kOp), FieldId::kName), elements);
     for (size_t i = 0; i < elements.size(); ++i) {
-      const Value arg = Value::CopyOf(elements[i]);
+      const View arg = View::Of(elements[i]);
       if (KindOf(arg) == NodeKind::kBufferRegion) {
         Touch(BufferOf(arg), primitive.AccessOf(i));
         walker->PushChildren(arg);
@@ -69,8 +69,8 @@ class AccessReader {
   }
 
   /*! Memory that no statement has declared is on the chip, or foreign. */
-  void Touch(const Value& buffer, Access access) {
-    const Value var = MemoryOf(buffer);
+  void Touch(View buffer, Access access) {
+    const View var = MemoryOf(buffer);
     const auto memories = memory_.Find(var);
     if (!memories.empty()) return TouchAll(memories, access);
     memory_.Allocate(var);
@@ -105,7 +105,7 @@ const char* ToString(Access access) {
   return kNames[access];
 }
 
-KernelAccess AccessOf(const Value& func, const std::vector<Parameter>& parameters) {
+KernelAccess AccessOf(View func, const std::vector<Parameter>& parameters) {
   return AccessReader(parameters).Read(Get(func, FieldId::kBody));
 }
 

@@ -14,7 +14,7 @@ const char* ToString(Access access);
 
 struct KernelAccess {
   std::vector<Access> parameters;  // in parameter order; kNone for scalars
-  std::vector<Value> foreign;  // buffers in DRAM that no parameter owns and no statement allocates
+  std::vector<View> foreign;  // buffers in DRAM that no parameter owns and no statement allocates
 };
 
 /*!
@@ -22,6 +22,6 @@ struct KernelAccess {
  * parameter's memory and never from names. A pointer that leaves for a call counts as read and
  * written.
  */
-KernelAccess AccessOf(const Value& func, const std::vector<Parameter>& parameters);
+KernelAccess AccessOf(View func, const std::vector<Parameter>& parameters);
 
 }  // namespace tt::ir

@@ -16,11 +16,11 @@ class AffineReader {
  public:
   explicit AffineReader(const Names& names) : names_(names) {}
 
-  std::optional<Affine> Read(const Value& expr) {
+  std::optional<Affine> Read(View expr) {
     if (++nodes_ > kMaxNodes) return std::nullopt;
     if (const auto constant = ConstantOf(expr)) return Affine{*constant, {}};
     if (!expr.is_object()) return std::nullopt;
-    if (const Value value = names_.Find(expr); !value.is_none()) return Read(value);
+    if (const View value = names_.Find(expr); !value.is_none()) return Read(value);
     if (KindOf(expr) == NodeKind::kVar) return Affine{0, {{expr.object(), 1}}};
     const std::string_view name = ShortKey(expr);
     if (name == "Cast") return Read(Get(expr, FieldId::kValue));
@@ -69,10 +69,10 @@ class AffineReader {
 
 }  // namespace
 
-Value Names::Find(const Value& node) const {
+View Names::Find(View node) const {
   const NodeKind kind = KindOf(node);
   if (kind != NodeKind::kVar && kind != NodeKind::kBufferLoad) return {};
-  const Value key = kind == NodeKind::kVar ? node : MemoryOf(BufferOf(node));
+  const View key = kind == NodeKind::kVar ? node : MemoryOf(BufferOf(node));
   const auto name = values_.find(key.object());
   return name == values_.end() ? Value() : name->second;
 }
@@ -82,7 +82,7 @@ int64_t Affine::FactorOf(const TVMFFIObject* variable) const {
   return term == terms.end() ? 0 : term->second;
 }
 
-std::optional<Affine> ReadAffine(const Value& expr, const Names& names) {
+std::optional<Affine> ReadAffine(View expr, const Names& names) {
   return AffineReader(names).Read(expr);
 }
 

@@ -14,14 +14,14 @@ namespace tt::ir {
 /*! What names of a kernel stand for: variables, and buffers of one element, by their identity. */
 class Names {
  public:
-  void Bind(const Value& variable, Value value) { values_[variable.object()] = std::move(value); }
+  void Bind(View variable, Value value) { values_[variable.object()] = std::move(value); }
   /*! An element that is stored to several times stands for nothing. */
-  void Store(const Value& memory, const Value& value) {
+  void Store(View memory, View value) {
     const auto [name, is_new] = values_.try_emplace(memory.object(), value);
     if (!is_new) name->second = Value();
   }
   /*! The value of a variable, or of a load from such an element; none where there is not one. */
-  Value Find(const Value& node) const;
+  View Find(View node) const;
 
  private:
   std::unordered_map<const TVMFFIObject*, Value> values_;
@@ -40,6 +40,6 @@ struct Affine {
  * Reads +, -, * by constants, exact division by constants, and casts, through names; none for any
  * other expression and for numbers beyond 64 bits.
  */
-std::optional<Affine> ReadAffine(const Value& expr, const Names& names);
+std::optional<Affine> ReadAffine(View expr, const Names& names);
 
 }  // namespace tt::ir

@@ -19,7 +19,7 @@ class SizeReader {
   explicit SizeReader(const std::vector<Parameter>& parameters) : parameters_(parameters) {}
 
   /*! None for what is no expression over shape variables. */
-  std::optional<Int> Read(const Value& expr) {
+  std::optional<Int> Read(View expr) {
     if (const auto constant = ConstantOf(expr)) return *constant;
     if (!variables_) variables_.emplace(parameters_);
     try {
@@ -63,7 +63,7 @@ class ProductReader {
  private:
   struct Loop {
     size_t scope;
-    Value node;
+    View node;
     const TVMFFIObject* var;
     Int trips;
   };
@@ -80,11 +80,11 @@ class ProductReader {
   }
 
   /*! Constants that differ on some axis: for another element than the accumulator's. */
-  bool IsOtherElement(const Value& indices) const {
+  bool IsOtherElement(View indices) const {
     const auto theirs = Elements(indices), ours = Elements(product_.accumulator.indices);
     if (theirs.size() != ours.size()) return false;
     for (size_t i = 0; i < ours.size(); ++i) {
-      const auto a = ConstantOf(Value::CopyOf(theirs[i])), b = ConstantOf(Value::CopyOf(ours[i]));
+      const auto a = ConstantOf(View::Of(theirs[i])), b = ConstantOf(View::Of(ours[i]));
       if (a && b && *a != *b) return true;
     }
     return false;
@@ -93,7 +93,7 @@ class ProductReader {
   void FindContractedLoops() {
     if (product_.clear == Product::kClears) return;
     const size_t reset = DepthOfReset();
-    Value reduced;  // what the axes of a block that starts its sum anew are bound to
+    View reduced;  // what the axes of a block that starts its sum anew are bound to
     for (size_t id = product_.scope; id != 0; id = kernel_.scopes[id].parent) {
       const Scope& scope = kernel_.scopes[id];
       if (scope.kind == Scope::kBlock) reduced = scope.node;
@@ -101,7 +101,7 @@ class ProductReader {
       if (scope.depth <= reset) break;
       if (scope.kind == Scope::kWhile) return SetOnce(&problem_, "a sum in a while loop");
       if (scope.kind != Scope::kLoop) continue;
-      const Value var = Get(scope.node, FieldId::kLoopVar);
+      const View var = Get(scope.node, FieldId::kLoopVar);
       if (Mentions(product_.accumulator.indices, var.object())) {
         if (!MayCollide(product_.accumulator.indices, var.object())) continue;
         return SetOnce(&problem_, "an accumulator whose index divides a loop variable");
@@ -113,14 +113,14 @@ class ProductReader {
       return SetOnce(&problem_, "a product that clears its accumulator now and then");
     }
     CheckWrites(reset);
-    for (const Value& branch : conditions_) ReadCondition(branch);
+    for (View branch : conditions_) ReadCondition(branch);
   }
 
   /*! Conditions about summing loops end the sum as the end of a tensor does. */
-  void ReadCondition(const Value& branch) {
+  void ReadCondition(View branch) {
     const bool is_either = !TryGet(branch, FieldId::kElseCase).is_none();
     Walker conjuncts(Get(branch, FieldId::kCondition));
-    for (Value node; conjuncts.Next(&node);) {
+    for (View node; conjuncts.Next(&node);) {
       const bool is_likely = KindOf(node) == NodeKind::kCall && CalleeOf(node).ends_with(".likely");
       if (is_likely || ShortKey(node) == "And") {
         conjuncts.PushChildren(node);
@@ -135,35 +135,35 @@ class ProductReader {
   }
 
   /*! Whether a comparison keeps an index of a factor inside of its tensor, which says as much. */
-  bool KeepsInside(const Value& comparison) const {
+  bool KeepsInside(View comparison) const {
     const std::string_view op = ShortKey(comparison);
     const bool swapped = op == "GT" || op == "LE";
     if (op != "LT" && op != "GE" && !swapped) return false;
-    const Value index = Get(comparison, swapped ? FieldId::kB : FieldId::kA);
+    const View index = Get(comparison, swapped ? FieldId::kB : FieldId::kA);
     const auto limit = sizes_.Read(Get(comparison, swapped ? FieldId::kA : FieldId::kB));
     const bool is_lower = op == "GE" || op == "LE";
     return limit && std::ranges::any_of(product_.operands, [&](const Operand& operand) {
              if (operand.place.memory == nullptr) return false;
              const auto indices = Elements(operand.place.indices);
-             const Value shape = ShapeOf(operand.place.buffer);
+             const View shape = ShapeOf(operand.place.buffer);
              if (Elements(shape).size() != indices.size()) return false;
              for (size_t i = 0; i < indices.size(); ++i) {
-               if (!IsSameIndex(index, Value::CopyOf(indices[i]))) continue;
-               if (limit == (is_lower ? Int(0) : sizes_.Read(Value::CopyOf(Elements(shape)[i]))))
+               if (!IsSameIndex(index, View::Of(indices[i]))) continue;
+               if (limit == (is_lower ? Int(0) : sizes_.Read(View::Of(Elements(shape)[i]))))
                  return true;
              }
              return false;
            });
   }
 
-  bool IsSameIndex(const Value& a, const Value& b) const {
+  bool IsSameIndex(View a, View b) const {
     if (a.object() == b.object()) return true;
     const auto x = ReadAffine(a, kernel_.names), y = ReadAffine(b, kernel_.names);
     return x && y && x->constant == y->constant && std::ranges::is_permutation(x->terms, y->terms);
   }
 
   /*! How many steps of all summing loops a comparison with a size lets through. */
-  std::optional<Int> EndBy(const Value& comparison) const {
+  std::optional<Int> EndBy(View comparison) const {
     const std::string_view op = ShortKey(comparison);
     if ((op != "LT" && op != "GT") || product_.block) return std::nullopt;
     const auto index =
@@ -175,9 +175,9 @@ class ProductReader {
     return walked == loops_.size() ? steps : std::nullopt;
   }
 
-  void AddLoop(size_t id, const Value& loop, const Value& var) {
+  void AddLoop(size_t id, View loop, View var) {
     const auto trips = sizes_.Read(Get(loop, FieldId::kExtent));
-    const Value step = TryGet(loop, FieldId::kStep);
+    const View step = TryGet(loop, FieldId::kStep);
     if (!trips || (!step.is_none() && ConstantOf(step) != 1)) {
       return SetOnce(&problem_, "the number of trips of loop `" + GetString(var, FieldId::kName) +
                                     "` is not known");
@@ -238,11 +238,11 @@ class ProductReader {
 
   /*! Whether several values of a variable may give one index: it is there as a quotient alone, or as
    *  a remainder alone. */
-  bool MayCollide(const Value& indices, const TVMFFIObject* var) const {
+  bool MayCollide(View indices, const TVMFFIObject* var) const {
     constexpr size_t kQuotient = 1, kRemainder = 2;
     size_t seen = 0;
     Walker walker(indices);
-    for (Value node; walker.Next(&node);) {
+    for (View node; walker.Next(&node);) {
       if (node.object() == var) {
         if (walker.context() == 0) return false;
         seen |= walker.context();
@@ -250,7 +250,7 @@ class ProductReader {
       const std::string_view op = ShortKey(node);
       if (op == "FloorDiv" || op == "Div") walker.set_context(walker.context() | kQuotient);
       if (op == "FloorMod" || op == "Mod") walker.set_context(walker.context() | kRemainder);
-      const Value value = kernel_.names.Find(node);
+      const View value = kernel_.names.Find(node);
       if (!value.is_none()) walker.Push(value);
       walker.PushChildren(node);
     }
@@ -258,12 +258,12 @@ class ProductReader {
   }
 
   /*! Whether expressions depend on a variable, through the names that values have. */
-  bool Mentions(const Value& expr, const TVMFFIObject* var) const {
+  bool Mentions(View expr, const TVMFFIObject* var) const {
     std::unordered_set<const TVMFFIObject*> seen;
     Walker walker(expr);
-    for (Value node; walker.Next(&node);) {
+    for (View node; walker.Next(&node);) {
       if (node.object() == var) return true;
-      const Value value = kernel_.names.Find(node);
+      const View value = kernel_.names.Find(node);
       if (!value.is_none() && seen.insert(value.object()).second) walker.Push(value);
       walker.PushChildren(node);
     }
@@ -348,7 +348,7 @@ class ProductReader {
     if (copy.place.extents[axis] == 1 || copy.place.extents[axis] != place.extents[axis])
       return std::nullopt;
     for (const Place* corner : {&copy.place, &place}) {
-      if (ConstantOf(Value::CopyOf(Elements(corner->indices)[axis])) != 0) return std::nullopt;
+      if (ConstantOf(View::Of(Elements(corner->indices)[axis])) != 0) return std::nullopt;
     }
     const auto axes = [](const Place& region) {
       std::vector<size_t> out;
@@ -368,18 +368,18 @@ class ProductReader {
   /*! The product over the axes that the summing loops walk along; each loop walks along one. */
   std::optional<Int> ExtentIn(const Place& place, std::optional<size_t> axis) const {
     const auto indices = Elements(place.indices);
-    const Value shape = ShapeOf(place.buffer);
+    const View shape = ShapeOf(place.buffer);
     if (Elements(shape).size() != indices.size()) return std::nullopt;
     Int extent = 1;
     size_t walked = 0;
     for (size_t i = 0; i < indices.size(); ++i) {
-      const Value index = Value::CopyOf(indices[i]);
+      const View index = View::Of(indices[i]);
       const auto affine = ReadAffine(index, kernel_.names);
       const auto moves = [&](const Loop& loop) {
         return affine ? affine->FactorOf(loop.var) != 0 : Mentions(index, loop.var);
       };
       if (axis != i && std::ranges::none_of(loops_, moves)) continue;
-      const auto size = sizes_.Read(Value::CopyOf(Elements(shape)[i]));
+      const auto size = sizes_.Read(View::Of(Elements(shape)[i]));
       if (!affine || !size) return std::nullopt;
       const auto steps = Walk(*affine, axis == i ? *product_.block : 1, *size, &walked);
       if (!steps) return std::nullopt;
@@ -457,9 +457,9 @@ class ProductReader {
   Kernel& kernel_;
   SizeReader& sizes_;
   const Product& product_;
-  std::vector<Loop> loops_;        // that are summed over, innermost first
-  std::optional<Int> end_;         // of the sum, by conditions
-  std::vector<Value> conditions_;  // branches around it, innermost first
+  std::vector<Loop> loops_;       // that are summed over, innermost first
+  std::optional<Int> end_;        // of the sum, by conditions
+  std::vector<View> conditions_;  // branches around it, innermost first
   std::string problem_;
 };
 
@@ -521,7 +521,7 @@ std::vector<SizedLoop> ReadLoops(const Scopes& scopes, SizeReader& sizes) {
 
 }  // namespace
 
-Contractions FindContractions(const Value& body, const std::vector<Parameter>& parameters) {
+Contractions FindContractions(View body, const std::vector<Parameter>& parameters) {
   Kernel kernel = FindProducts(body, parameters);
   SizeReader sizes(parameters);
   Contractions out{{}, kernel.problem, ReadLoops(kernel.scopes, sizes)};

@@ -32,6 +32,6 @@ struct Contractions {
  * index. K ends where a tensor that an operand can be followed to ends. What sums without
  * multiplying is no product. Nothing is told from names; what is not certain is a problem.
  */
-Contractions FindContractions(const Value& body, const std::vector<Parameter>& parameters);
+Contractions FindContractions(View body, const std::vector<Parameter>& parameters);
 
 }  // namespace tt::ir

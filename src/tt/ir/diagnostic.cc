@@ -31,7 +31,7 @@ bool IsUnderline(const std::string& line) {
 }
 
 /*! The function as the host prints it, carets below whatever is to be underlined. */
-Lines PrintScript(const Value& func, const Value& underlined) {
+Lines PrintScript(View func, View underlined) {
   static constinit const GlobalFunction make_config{"node.PrinterConfig"};
   static constinit const GlobalFunction print{"node.TVMScriptPrinterScript"};
   Entries options = {{"extra_config", MakeMap({{"tirx.prefix", "T"}})}};
@@ -75,7 +75,7 @@ Lines SelectLines(const Lines& lines) {
   return out;
 }
 
-std::string Excerpt(const Value& func, const Value& underlined) {
+std::string Excerpt(View func, View underlined) {
   if (!IsPrintable(func)) return "    (the function is nested too deeply to be printed)\n";
   std::string out;
   try {
@@ -88,10 +88,10 @@ std::string Excerpt(const Value& func, const Value& underlined) {
   return out;
 }
 
-std::optional<SourcePlace> PlaceOf(const Value& node) {
-  Value span = TryGet(node, FieldId::kSpan);
-  const Value spans = TryGet(span, FieldId::kSpans);
-  if (!Elements(spans).empty()) span = Value::CopyOf(Elements(spans).front());
+std::optional<SourcePlace> PlaceOf(View node) {
+  View span = TryGet(node, FieldId::kSpan);
+  const View spans = TryGet(span, FieldId::kSpans);
+  if (!Elements(spans).empty()) span = View::Of(Elements(spans).front());
   if (span.is_none()) return std::nullopt;
   const std::string file = GetString(Get(span, FieldId::kSourceName), FieldId::kName);
   const int64_t line = Get(span, FieldId::kLine).AsInt().value_or(0);
@@ -114,28 +114,28 @@ std::string HelpOf(const Diagnostic& diagnostic) {
 
 }  // namespace
 
-std::string FunctionName(const Value& func) {
-  const Value attrs = TryGet(func, FieldId::kAttrs);
+std::string FunctionName(View func) {
+  const View attrs = TryGet(func, FieldId::kAttrs);
   const auto name = MapGet(TryGet(attrs, FieldId::kDict), "global_symbol").AsString();
   return name ? "`" + *name + "`" : "without a name";
 }
 
-bool IsPrintable(const Value& func) {
-  std::vector<Value> level{func};
+bool IsPrintable(View func) {
+  std::vector<View> level{func};
   for (int depth = 0; !level.empty(); ++depth) {
     if (depth > kMaxPrintedDepth) return false;
-    std::vector<Value> below;
-    for (const Value& node : level) {
+    std::vector<View> below;
+    for (View node : level) {
       for (const Field& field : TypeOf(node).children) {
-        const Value child = GetField(node, field);
+        const View child = Read(node, field);
         for (const TVMFFIAny& element : Elements(child)) {
-          if (element.type_index >= kTVMFFIDynObjectBegin) below.push_back(Value::CopyOf(element));
+          if (element.type_index >= kTVMFFIDynObjectBegin) below.push_back(View::Of(element));
         }
         if (child.type_index() >= kTVMFFIDynObjectBegin) below.push_back(child);
       }
     }
     // Hosts share subexpressions; visiting each once per level keeps the work linear.
-    const auto by_address = [](const Value& value) { return value.object(); };
+    const auto by_address = [](View value) { return value.object(); };
     std::ranges::sort(below, {}, by_address);
     const auto repeated = std::ranges::unique(below, {}, by_address);
     below.erase(repeated.begin(), repeated.end());
@@ -144,14 +144,14 @@ bool IsPrintable(const Value& func) {
   return true;
 }
 
-std::optional<SourcePlace> FindPlace(const Value& func, const Value& node) {
-  for (const Value& candidate : {node, func, TryGet(func, FieldId::kBody)}) {
+std::optional<SourcePlace> FindPlace(View func, View node) {
+  for (View candidate : {node, func, TryGet(func, FieldId::kBody)}) {
     if (const auto place = PlaceOf(candidate)) return place;
   }
   return std::nullopt;
 }
 
-void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics) {
+void Refuse(View func, const std::vector<Diagnostic>& diagnostics) {
   std::string text;
   bool head_shown = false;
   for (const Diagnostic& diagnostic :

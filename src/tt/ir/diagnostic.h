@@ -15,21 +15,21 @@ struct Diagnostic {
   ErrorCode code;
   std::string message;  // what was found and what was expected, with the numbers
   std::string help;     // one concrete thing to do; empty where only the code's page can say it
-  Value node;           // the statement or parameter it is about; none for the function as a whole
-  Value underlined;     // what of it to underline in the excerpt; none for nothing
+  View node;            // the statement or parameter it is about; none for the function as a whole
+  View underlined;      // what of it to underline in the excerpt; none for nothing
 };
 
 /*! The name by which a person knows a function. */
-std::string FunctionName(const Value& func);
+std::string FunctionName(View func);
 
 /*!
  * Throws one error that lists all diagnostics, each with an excerpt of the function's script, and
  * the place in the user's file where the IR carries one.
  */
-[[noreturn]] void Refuse(const Value& func, const std::vector<Diagnostic>& diagnostics);
+[[noreturn]] void Refuse(View func, const std::vector<Diagnostic>& diagnostics);
 
 /*! Whether its nesting lets the host print a function; its printer recurses. */
-bool IsPrintable(const Value& func);
+bool IsPrintable(View func);
 
 /*! What a caller should know about a function that is not refused. */
 struct Warning {
@@ -46,7 +46,7 @@ struct SourcePlace {
 };
 
 /*! Where a statement stands, else its function; none where the host does not say. */
-std::optional<SourcePlace> FindPlace(const Value& func, const Value& node);
+std::optional<SourcePlace> FindPlace(View func, View node);
 
 /*! Warns the caller, who may turn it into an error. \throw HostException */
 void Warn(const Warning& warning);

@@ -52,7 +52,7 @@ int CallBack(void* self, const TVMFFIAny* arguments, int32_t count, TVMFFIAny* r
 
 }  // namespace
 
-Value::Value(std::string_view text) : any_{} {
+Value::Value(std::string_view text) {
   const TVMFFIByteArray bytes = Bytes(text);
   Check(TVMFFIStringFromByteArray(&bytes, &any_));
 }
@@ -83,19 +83,19 @@ Value Value::FromArgument(const TVMFFIAny& argument) {
   return Adopt(owned);
 }
 
-std::optional<int64_t> Value::AsInt() const {
+std::optional<int64_t> View::AsInt() const {
   if (any_.type_index != kTVMFFIInt && any_.type_index != kTVMFFIBool) return std::nullopt;
   return any_.v_int64;
 }
 
-std::optional<std::string> Value::AsString() const {
+std::optional<std::string> View::AsString() const {
   if (any_.type_index == kTVMFFISmallStr) return std::string(any_.v_bytes, any_.small_str_len);
   if (any_.type_index != kTVMFFIStr) return std::nullopt;
   const auto* bytes = CellOf<TVMFFIByteArray>(any_.v_obj);
   return std::string(bytes->data, bytes->size);
 }
 
-std::optional<DLDataType> Value::AsDataType() const {
+std::optional<DLDataType> View::AsDataType() const {
   if (any_.type_index != kTVMFFIDataType) return std::nullopt;
   return any_.v_dtype;
 }
@@ -199,7 +199,7 @@ Value MakeMap(const Entries& entries) {
   return make(arguments);
 }
 
-Entries MapItems(const Value& map) {
+Entries MapItems(View map) {
   static constinit const GlobalFunction size{"ffi.MapSize"};
   static constinit const GlobalFunction iterate{"ffi.MapForwardIterFunctor"};
   Entries items;
@@ -218,14 +218,14 @@ Entries MapItems(const Value& map) {
   return items;
 }
 
-Value MapGet(const Value& map, const Value& key) {
+View MapGet(View map, const Value& key) {
   static constinit const GlobalFunction get{"ffi.MapGetItemOrMissing"};
   static constinit const GlobalFunction get_missing{"ffi.GetInvalidObject"};
   // The host's one marker of what is not there; it lives as long as the process.
   static const TVMFFIObject* const missing = get_missing({}).object();
   if (map.is_none()) return {};
-  Value value = get({map.raw(), key.raw()});
-  return value.object() == missing ? Value() : value;
+  const Value value = get({map.raw(), key.raw()});
+  return value.object() == missing ? View() : View(value);
 }
 
 }  // namespace tt::ir

@@ -19,25 +19,63 @@
 
 namespace tt::ir {
 
-/*! An owned FFI value: none, a number, a string, or a counted reference to an object. */
-class Value {
+class Value;
+
+/*!
+ * An FFI value that somebody else holds: none, a number, a string, or an object. What an object has
+ * in a field is held by that object, and the IR of a function as long as the function.
+ */
+class View {
  public:
-  Value() : any_{} {}
-  Value(int64_t number) : any_{} {  // NOLINT: implicit, so that argument lists read well
+  View() : any_{} {}
+  View(Value&&) = delete;  // it would be gone at the end of the statement
+  static View Of(const TVMFFIAny& held) {
+    View view;
+    view.any_ = held;
+    return view;
+  }
+  static View Of(TVMFFIObject* object) {
+    View view;
+    view.any_.type_index = object->type_index;
+    view.any_.v_obj = object;
+    return view;
+  }
+
+  int32_t type_index() const { return any_.type_index; }
+  bool is_none() const { return any_.type_index == kTVMFFINone; }
+  bool is_object() const { return any_.type_index >= kTVMFFIStaticObjectBegin; }
+  /*! The object's address: its identity. */
+  TVMFFIObject* object() const { return is_object() ? any_.v_obj : nullptr; }
+  const TVMFFIAny& raw() const { return any_; }
+
+  std::optional<int64_t> AsInt() const;
+  std::optional<std::string> AsString() const;
+  std::optional<DLDataType> AsDataType() const;
+
+ protected:
+  TVMFFIAny any_;
+};
+
+/*! An owned FFI value. */
+class Value : public View {
+ public:
+  Value() = default;
+  Value(int64_t number) {  // NOLINT: implicit, so that argument lists read well
     any_.type_index = kTVMFFIInt;
     any_.v_int64 = number;
   }
   Value(int) = delete;  // int64_t and bool only: no guess about the width
-  explicit Value(bool flag) : any_{} {
+  explicit Value(bool flag) {
     any_.type_index = kTVMFFIBool;
     any_.v_int64 = flag;
   }
   Value(std::string_view text);                                      // NOLINT
   Value(const std::string& text) : Value(std::string_view(text)) {}  // NOLINT
   Value(const char* text) : Value(std::string_view(text)) {}         // NOLINT
+  Value(View held) : View(held) { Retain(); }                        // NOLINT
 
-  Value(const Value& other) : any_(other.any_) { Retain(); }
-  Value(Value&& other) noexcept : any_(std::exchange(other.any_, TVMFFIAny{})) {}
+  Value(const Value& other) : View(other) { Retain(); }
+  Value(Value&& other) noexcept { std::swap(any_, other.any_); }
   Value& operator=(Value other) noexcept {
     std::swap(any_, other.any_);
     return *this;
@@ -46,38 +84,17 @@ class Value {
     if (is_object()) DropReference();
   }
 
+  /*! The same as View::Of. */
+  static View CopyOf(const TVMFFIAny& held) { return View::Of(held); }
   /*! Takes over the reference that `any` holds. */
   static Value Adopt(TVMFFIAny any);
   /*! Takes over the reference that a non-null handle holds. */
   static Value AdoptObject(TVMFFIObjectHandle handle);
-  /*! A copy of a value that somebody holds. */
-  static Value CopyOf(const TVMFFIAny& owned) {
-    Value value;
-    value.any_ = owned;
-    value.Retain();
-    return value;
-  }
-  static Value CopyOf(TVMFFIObject* object) {
-    TVMFFIAny any{};
-    any.type_index = object->type_index;
-    any.v_obj = object;
-    return CopyOf(any);
-  }
   /*! A reference of its own to an argument, which may be a view or an r-value reference. */
   static Value FromArgument(const TVMFFIAny& argument);
 
-  int32_t type_index() const { return any_.type_index; }
-  bool is_none() const { return any_.type_index == kTVMFFINone; }
-  bool is_object() const { return any_.type_index >= kTVMFFIStaticObjectBegin; }
-  /*! The object's address: its identity. */
-  TVMFFIObject* object() const { return is_object() ? any_.v_obj : nullptr; }
-  const TVMFFIAny& raw() const { return any_; }
   /*! Gives the reference away. */
   TVMFFIAny Release() && { return std::exchange(any_, TVMFFIAny{}); }
-
-  std::optional<int64_t> AsInt() const;
-  std::optional<std::string> AsString() const;
-  std::optional<DLDataType> AsDataType() const;
 
  private:
   void Retain() const {
@@ -97,8 +114,6 @@ class Value {
     }
     TVMFFIObjectDecRef(any_.v_obj);
   }
-
-  TVMFFIAny any_;
 };
 
 /*!
@@ -128,7 +143,7 @@ class HostException {
 
 /*! The elements of an array that somebody holds; none for any other value. */
 std::span<const TVMFFIAny> Elements(const TVMFFIObject* array);
-inline std::span<const TVMFFIAny> Elements(const Value& array) { return Elements(array.object()); }
+inline std::span<const TVMFFIAny> Elements(View array) { return Elements(array.object()); }
 
 /*! Calls a function object. \throw HostException */
 Value CallFunction(const Value& function, std::span<const TVMFFIAny> arguments);
@@ -170,9 +185,9 @@ using Entries = std::vector<std::pair<Value, Value>>;
 Value MakeMap(const Entries& entries);
 
 /*! What is in a map, in no order that means anything. */
-Entries MapItems(const Value& map);
+Entries MapItems(View map);
 
-/*! The value of a string key, none where the map has it not. */
-Value MapGet(const Value& map, const Value& key);
+/*! The value of a key, which the map holds; none where the map has it not. */
+View MapGet(View map, const Value& key);
 
 }  // namespace tt::ir

@@ -23,11 +23,11 @@ int64_t FloorQuotient(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 int64_t FloorRemainder(int64_t a, int64_t b) { return a % b + (a % b < 0 ? b : 0); }
 
 /*! Less than zero they go on from the other end: no arithmetic of the integers. */
-bool IsUnsigned(const Value& expr) { return DtypeOfExpr(expr).starts_with("uint"); }
+bool IsUnsigned(View expr) { return DtypeOfExpr(expr).starts_with("uint"); }
 
 }  // namespace
 
-void IndexBounds::Define(const Value& var, const Value& min, const Value& extent, Guards inside) {
+void IndexBounds::Define(View var, View min, View extent, Guards inside) {
   const Linear first = Read(min, inside);
   const auto end = Sum(first, 1, Read(extent, inside));
   const auto last = end ? Sum(*end, 1, {{}, -1}) : std::nullopt;
@@ -41,11 +41,11 @@ void IndexBounds::Define(const Value& var, const Value& min, const Value& extent
   if (last && !last->terms.empty()) LearnOrder(self, *last, 0, facts);
 }
 
-void IndexBounds::Bind(const Value& var, const Value& value, Guards guards) {
+void IndexBounds::Bind(View var, View value, Guards guards) {
   variables_[var.object()] = Read(value, guards);
 }
 
-void IndexBounds::Store(const Value& buffer, const Value& value, Guards guards) {
+void IndexBounds::Store(View buffer, View value, Guards guards) {
   cells_[MemoryOf(buffer).object()] = {Read(value, guards), guards};
 }
 
@@ -54,7 +54,7 @@ IndexBounds::Guards IndexBounds::Enter(Guards outside) {
   return scopes_.size() - 1;
 }
 
-IndexBounds::Guards IndexBounds::Assume(Guards outside, const Value& condition, bool holds) {
+IndexBounds::Guards IndexBounds::Assume(Guards outside, View condition, bool holds) {
   std::vector<Linear> facts;
   budget_ = kMaxNodes;
   guards_ = outside;
@@ -65,19 +65,19 @@ IndexBounds::Guards IndexBounds::Assume(Guards outside, const Value& condition, 
 }
 
 /*! Takes note of what follows from a condition, as far as it is a comparison of integers. */
-void IndexBounds::Learn(const Value& condition, bool holds, std::vector<Linear>* facts) {
+void IndexBounds::Learn(View condition, bool holds, std::vector<Linear>* facts) {
   if (--budget_ < 0) return;
   if (KindOf(condition) == NodeKind::kCall) {
-    const Value args = Get(condition, FieldId::kArgs);
+    const View args = Get(condition, FieldId::kArgs);
     const auto elements = Elements(args);
     const std::string callee = CalleeOf(condition);
     if (callee.ends_with(".likely") && elements.size() == 1) {
-      Learn(Value::CopyOf(elements[0]), holds, facts);
+      Learn(View::Of(elements[0]), holds, facts);
     }
     return;
   }
   const std::string_view op = ShortKey(condition);
-  const Value first = TryGet(condition, FieldId::kA), second = TryGet(condition, FieldId::kB);
+  const View first = TryGet(condition, FieldId::kA), second = TryGet(condition, FieldId::kB);
   if (op == "Not") return Learn(first, !holds, facts);
   if (op == (holds ? "And" : "Or")) {
     Learn(first, holds, facts);
@@ -100,7 +100,7 @@ void IndexBounds::LearnOrder(const Linear& smaller, const Linear& larger, int64_
   facts->push_back(std::move(*fact));
 }
 
-Reach IndexBounds::Check(const Value& index, int64_t count, const Value& extent, Guards guards) {
+Reach IndexBounds::Check(View index, int64_t count, View extent, Guards guards) {
   const Linear start = Read(index, guards);
   const Linear limit = Read(extent, guards);
   const auto below = Sum({}, -1, start);
@@ -112,28 +112,28 @@ Reach IndexBounds::Check(const Value& index, int64_t count, const Value& extent,
   return IsOpaque(start) || IsOpaque(limit) ? Reach::kUnknown : Reach::kOutside;
 }
 
-bool IndexBounds::ShareVariable(const Value& a, const Value& b) {
+bool IndexBounds::ShareVariable(View a, View b) {
   std::set<const TVMFFIObject*> names;
   Walker first(a);
-  for (Value node; first.Next(&node);) {
+  for (View node; first.Next(&node);) {
     if (KindOf(node) == NodeKind::kVar) names.insert(node.object());
     first.PushChildren(node);
   }
   Walker second(b);
-  for (Value node; second.Next(&node);) {
+  for (View node; second.Next(&node);) {
     if (KindOf(node) == NodeKind::kVar && names.contains(node.object())) return true;
     second.PushChildren(node);
   }
   return false;
 }
 
-IndexBounds::Linear IndexBounds::Read(const Value& expr, Guards guards) {
+IndexBounds::Linear IndexBounds::Read(View expr, Guards guards) {
   budget_ = kMaxNodes;
   guards_ = guards;
   return Read(expr);
 }
 
-IndexBounds::Linear IndexBounds::Read(const Value& expr) {
+IndexBounds::Linear IndexBounds::Read(View expr) {
   if (const auto constant = ConstantOf(expr)) return {{}, *constant};
   if (--budget_ < 0 || expr.type_index() < kTVMFFIDynObjectBegin) return Opaque();
   if (KindOf(expr) == NodeKind::kVar) return OfVariable(expr);
@@ -141,10 +141,10 @@ IndexBounds::Linear IndexBounds::Read(const Value& expr) {
   return ReadNode(expr);
 }
 
-IndexBounds::Linear IndexBounds::ReadNode(const Value& expr) {
+IndexBounds::Linear IndexBounds::ReadNode(View expr) {
   const std::string_view op = ShortKey(expr);
   if (op == "Cast") return ReadCast(expr);
-  const Value first = TryGet(expr, FieldId::kA), second = TryGet(expr, FieldId::kB);
+  const View first = TryGet(expr, FieldId::kA), second = TryGet(expr, FieldId::kB);
   if (first.is_none() || second.is_none() || IsUnsigned(expr)) return Opaque();
   const Linear a = Read(first), b = Read(second);
   const bool constant_b = b.terms.empty(), positive_b = constant_b && b.constant > 0;
@@ -169,8 +169,8 @@ IndexBounds::Linear IndexBounds::ReadNode(const Value& expr) {
 }
 
 /*! A cast that drops no digits. */
-IndexBounds::Linear IndexBounds::ReadCast(const Value& cast) {
-  const Value inner = Get(cast, FieldId::kValue);
+IndexBounds::Linear IndexBounds::ReadCast(View cast) {
+  const View inner = Get(cast, FieldId::kValue);
   const std::string from = DtypeOfExpr(inner), to = DtypeOfExpr(cast);
   if ((from != "int32" && from != "int64") || (to != "int32" && to != "int64")) return Opaque();
   const Linear value = Read(inner);
@@ -230,14 +230,14 @@ IndexBounds::Linear IndexBounds::ReadExtremum(const Linear& a, const Linear& b, 
 }
 
 /*! A variable that nothing has defined is a parameter or a size: the same number everywhere. */
-IndexBounds::Linear IndexBounds::OfVariable(const Value& var) {
+IndexBounds::Linear IndexBounds::OfVariable(View var) {
   const auto known = variables_.find(var.object());
   if (known != variables_.end()) return known->second;
   return variables_[var.object()] = OfAtom(NewAtom({}, false));
 }
 
 /*! Only where the store is sure to come first: it stands around or before this, in program order. */
-IndexBounds::Linear IndexBounds::OfCell(const Value& load) {
+IndexBounds::Linear IndexBounds::OfCell(View load) {
   const auto cell = cells_.find(MemoryOf(BufferOf(load)).object());
   if (cell == cells_.end()) return Opaque();
   for (Guards scope = guards_; scope != cell->second.guards; scope = scopes_[scope].outside) {

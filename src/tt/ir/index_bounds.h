@@ -30,20 +30,20 @@ class IndexBounds {
   using Guards = size_t;
 
   /*! From here on min <= var < min + extent, which follows for the sizes only inside. */
-  void Define(const Value& var, const Value& min, const Value& extent, Guards inside);
+  void Define(View var, View min, View extent, Guards inside);
   /*! From here on a variable stands for a value. */
-  void Bind(const Value& var, const Value& value, Guards guards);
+  void Bind(View var, View value, Guards guards);
   /*! From here on a cell, a memory of one element that is stored to only here, has a value. */
-  void Store(const Value& buffer, const Value& value, Guards guards);
+  void Store(View buffer, View value, Guards guards);
   /*! Inside of a loop. */
   Guards Enter(Guards outside);
   /*! The guards outside, and that a condition holds, or that it does not. */
-  Guards Assume(Guards outside, const Value& condition, bool holds);
+  Guards Assume(Guards outside, View condition, bool holds);
 
   /*! Whether 0 <= index and index + count <= extent, for a constant count. */
-  Reach Check(const Value& index, int64_t count, const Value& extent, Guards guards);
+  Reach Check(View index, int64_t count, View extent, Guards guards);
   /*! Whether two expressions depend on one variable. */
-  bool ShareVariable(const Value& a, const Value& b);
+  bool ShareVariable(View a, View b);
 
  private:
   /*! A sum of atoms times numbers, and a number. */
@@ -62,14 +62,14 @@ class IndexBounds {
   };
   enum class Operator { kFloorDiv, kFloorMod, kMin, kMax };
 
-  Linear Read(const Value& expr, Guards guards);
-  Linear Read(const Value& expr);
-  Linear ReadNode(const Value& expr);
-  Linear ReadCast(const Value& cast);
+  Linear Read(View expr, Guards guards);
+  Linear Read(View expr);
+  Linear ReadNode(View expr);
+  Linear ReadCast(View cast);
   Linear ReadDivision(const Linear& a, int64_t divisor, Operator op);
   Linear ReadExtremum(const Linear& a, const Linear& b, Operator op);
-  Linear OfVariable(const Value& var);
-  Linear OfCell(const Value& load);
+  Linear OfVariable(View var);
+  Linear OfCell(View load);
   Linear OfAtom(size_t atom) const;
   Linear Opaque() { return OfAtom(NewAtom({}, true)); }
   size_t NewAtom(Interval interval, bool is_opaque);
@@ -86,7 +86,7 @@ class IndexBounds {
   bool IsOpaque(const Linear& linear) const;
   bool IsNeverPositive(const Linear& linear, Guards guards) const;
 
-  void Learn(const Value& condition, bool holds, std::vector<Linear>* facts);
+  void Learn(View condition, bool holds, std::vector<Linear>* facts);
   void LearnOrder(const Linear& smaller, const Linear& larger, int64_t least_gap,
                   std::vector<Linear>* facts);
 

@@ -44,44 +44,44 @@ Tag ReadTag(std::string_view tag) {
 }
 
 /*! The iteration variable that a statement binds to a hardware index; none for other statements. */
-Value BoundIterVar(const Value& stmt) {
+View BoundIterVar(View stmt) {
   if (KindOf(stmt) == NodeKind::kFor) return Get(stmt, FieldId::kThreadBinding);
   const bool binds =
       KindOf(stmt) == NodeKind::kAttrStmt && GetString(stmt, FieldId::kAttrKey) == "thread_extent";
-  return binds ? Get(stmt, FieldId::kNode) : Value();
+  return binds ? Get(stmt, FieldId::kNode) : View();
 }
 
-Value BoundExtent(const Value& stmt) {
+View BoundExtent(View stmt) {
   return Get(stmt, KindOf(stmt) == NodeKind::kFor ? FieldId::kExtent : FieldId::kValue);
 }
 
-bool IsRootBlock(const Value& node) {
+bool IsRootBlock(View node) {
   return KindOf(node) == NodeKind::kSBlock && GetString(node, FieldId::kNameHint) == kRootBlock;
 }
 
-bool IsDeviceEntry(const Value& node) {
+bool IsDeviceEntry(View node) {
   return KindOf(node) == NodeKind::kAttrStmt &&
          GetString(node, FieldId::kAttrKey) == "tirx.device_entry";
 }
 
-bool IsLoop(const Value& stmt) {
+bool IsLoop(View stmt) {
   return KindOf(stmt) == NodeKind::kFor || KindOf(stmt) == NodeKind::kWhile;
 }
 
 /*! Whether a statement names a thread of a T.Kernel that the host has not lowered. */
-bool NamesThread(const Value& stmt) {
+bool NamesThread(View stmt) {
   if (KindOf(stmt) != NodeKind::kBind) return false;
-  const Value op = TryGet(Get(stmt, FieldId::kValue), FieldId::kOp);
+  const View op = TryGet(Get(stmt, FieldId::kValue), FieldId::kOp);
   return GetString(op, FieldId::kName) == "tl.launch_thread_idx";
 }
 
 /*! Whether a statement is the root block of a T.Kernel that the host has lowered to plain loops. */
-bool HoldsLoweredRootBlock(const Value& stmt) {
+bool HoldsLoweredRootBlock(View stmt) {
   if (IsRootBlock(TryGet(stmt, FieldId::kBlock))) return true;
   bool found = false;
-  const Value sequence = TryGet(stmt, FieldId::kSeq);
+  const View sequence = TryGet(stmt, FieldId::kSeq);
   for (const TVMFFIAny& element : Elements(sequence)) {
-    const Value part = Value::CopyOf(element);
+    const View part = View::Of(element);
     if (NamesThread(part)) return false;
     found |= IsRootBlock(TryGet(part, FieldId::kBlock));
   }
@@ -92,51 +92,51 @@ bool HoldsLoweredRootBlock(const Value& stmt) {
  * The unbound loops from this one down to TileLang's root block, outermost first; none where there
  * is no such block. One loop more than a grid has axes is enough to see that there are too many.
  */
-std::vector<Value> SerialNest(const Value& loop) {
-  std::vector<Value> loops;
+std::vector<View> SerialNest(View loop) {
+  std::vector<View> loops;
   Value stmt = loop;
   while (loops.size() <= kAxisNames.size() && KindOf(stmt) == NodeKind::kFor &&
          BoundIterVar(stmt).is_none()) {
     loops.push_back(stmt);
     stmt = Get(stmt, FieldId::kBody);
   }
-  return HoldsLoweredRootBlock(stmt) ? loops : std::vector<Value>();
+  return HoldsLoweredRootBlock(stmt) ? loops : std::vector<View>();
 }
 
-bool StartsLaunch(const Value& stmt) {
-  const Value iter_var = BoundIterVar(stmt);
+bool StartsLaunch(View stmt) {
+  const View iter_var = BoundIterVar(stmt);
   // A virtual thread alone launches nothing.
   if (!iter_var.is_none()) return !GetString(iter_var, FieldId::kThreadTag).starts_with("vthread");
   if (KindOf(stmt) == NodeKind::kFor) return !SerialNest(stmt).empty();
   return IsDeviceEntry(stmt) || IsRootBlock(stmt);
 }
 
-Value ThreadExtentsOf(const Value& attrs) {
+View ThreadExtentsOf(View attrs) {
   static constinit const Interned thread_extent{"thread_extent"};
   return MapGet(attrs, thread_extent);
 }
 
 /*! The extents that a map has of these keys; nothing where it has none of them. */
-std::optional<std::array<Value, 3>> ExtentsOf(const Value& map, const AxisKeys& keys) {
+std::optional<std::array<View, 3>> ExtentsOf(View map, const AxisKeys& keys) {
   if (map.type_index() != kTVMFFIMap) return std::nullopt;
-  std::array<Value, 3> extents;
+  std::array<View, 3> extents;
   for (size_t axis = 0; axis < 3; ++axis) extents[axis] = MapGet(map, keys[axis]);
-  if (std::ranges::all_of(extents, &Value::is_none)) return std::nullopt;
+  if (std::ranges::all_of(extents, &View::is_none)) return std::nullopt;
   return extents;
 }
 
-bool HasGridAttributes(const Value& attrs) {
+bool HasGridAttributes(View attrs) {
   return ExtentsOf(attrs, kGridKeys) || ExtentsOf(ThreadExtentsOf(attrs), kBlockTags);
 }
 
 /*! What is known of a function while its launches are read. */
 class Context {
  public:
-  explicit Context(const Value& func)
+  explicit Context(View func)
       : func_(func), attrs_(TryGet(Get(func, FieldId::kAttrs), FieldId::kDict)) {}
 
-  const Value& func() const { return func_; }
-  const Value& attrs() const { return attrs_; }
+  View func() const { return func_; }
+  View attrs() const { return attrs_; }
   /*! Made at the first use: static grids need none. */
   const ShapeVariables& variables() {
     if (!variables_) {
@@ -146,14 +146,13 @@ class Context {
     return *variables_;
   }
 
-  void Report(ErrorCode code, std::string message, std::string help, Value node, Value underlined) {
-    diagnostics_.push_back(
-        {code, std::move(message), std::move(help), std::move(node), std::move(underlined)});
+  void Report(ErrorCode code, std::string message, std::string help, View node, View underlined) {
+    diagnostics_.push_back({code, std::move(message), std::move(help), node, underlined});
   }
   std::vector<Diagnostic>& diagnostics() { return diagnostics_; }
 
  private:
-  const Value& func_;
+  View func_;
   const Value attrs_;
   std::vector<Parameter> parameters_;
   std::optional<ShapeVariables> variables_;
@@ -161,12 +160,12 @@ class Context {
 };
 
 /*! The order that an AttrStmt asks for: tvm_tuple(name of a device function, panel). */
-Swizzle ReadSwizzle(const Value& stmt) {
-  const Value args = TryGet(Get(stmt, FieldId::kValue), FieldId::kArgs);
+Swizzle ReadSwizzle(View stmt) {
+  const View args = TryGet(Get(stmt, FieldId::kValue), FieldId::kArgs);
   const auto elements = Elements(args);
   if (elements.size() != 2) return {"", 0, "an unknown pattern", stmt};
-  const std::string function = GetString(Value::CopyOf(elements[0]), FieldId::kValue);
-  const int64_t panel = ConstantOf(Value::CopyOf(elements[1])).value_or(0);
+  const std::string function = GetString(View::Of(elements[0]), FieldId::kValue);
+  const int64_t panel = ConstantOf(View::Of(elements[1])).value_or(0);
   const bool is_row = function == "rasterization2DRow";
   const bool is_known = (is_row || function == "rasterization2DColumn") && panel >= 1;
   const std::string order = is_row ? "swizzled_row" : "swizzled_column";
@@ -182,7 +181,7 @@ class LaunchReader {
    * Reads a launch from its outermost statement, if any, and from the attributes where they state
    * the grid of the function's only launch.
    */
-  Launch Read(const Value& root, bool with_attributes) {
+  Launch Read(View root, bool with_attributes) {
     if (!root.is_none()) {
       if (const auto nest = SerialNest(root); !nest.empty()) ReadSerialNest(nest);
       ReadRegion(root);
@@ -205,7 +204,7 @@ class LaunchReader {
   Int Extent(size_t axis) const { return axes_[axis].extent.value_or(1); }
 
   /*! TileLang puts x outermost, always. Other launches have no such loops. */
-  void ReadSerialNest(const std::vector<Value>& loops) {
+  void ReadSerialNest(const std::vector<View>& loops) {
     if (loops.size() > kAxisNames.size()) {
       context_.Report(
           ErrorCode::kGridRank,
@@ -220,11 +219,11 @@ class LaunchReader {
     block_ = Get(loops.front(), FieldId::kLoopVar);
   }
 
-  void ReadRegion(const Value& root) {
+  void ReadRegion(View root) {
     const size_t reported = context_.diagnostics().size();
     int64_t root_blocks = 0;
     Walker inside(root);
-    for (Value stmt; inside.Next(&stmt);) {
+    for (View stmt; inside.Next(&stmt);) {
       ReadBinding(stmt);
       if (KindOf(stmt) == NodeKind::kScopeIdDefStmt) scopes_.push_back(stmt);
       if (IsRootBlock(stmt)) {
@@ -237,8 +236,8 @@ class LaunchReader {
     ReadScopes();
   }
 
-  void ReadBinding(const Value& stmt) {
-    const Value iter_var = BoundIterVar(stmt);
+  void ReadBinding(View stmt) {
+    const View iter_var = BoundIterVar(stmt);
     if (iter_var.is_none()) return;
     const std::string name = GetString(iter_var, FieldId::kThreadTag);
     const Tag tag = ReadTag(name);
@@ -256,7 +255,7 @@ class LaunchReader {
   }
 
   /*! What only kernels of TileLang have. */
-  void ReadTileLang(const Value& stmt) {
+  void ReadTileLang(View stmt) {
     switch (KindOf(stmt)) {
       case NodeKind::kAttrStmt:
         if (GetString(stmt, FieldId::kAttrKey) != "threadblock_swizzle_pattern") return;
@@ -269,16 +268,16 @@ class LaunchReader {
   }
 
   /*! T.Persistent alone uses the variable of a loop before the loop defines it. */
-  void NoteUses(const Value& bind) {
+  void NoteUses(View bind) {
     Walker walker(Get(bind, FieldId::kValue));
-    for (Value node; walker.Next(&node);) {
+    for (View node; walker.Next(&node);) {
       if (KindOf(node) == NodeKind::kVar) first_use_.try_emplace(node.object(), binds_.size());
       walker.PushChildren(node);
     }
     binds_.push_back(bind);
   }
 
-  void NoteLoop(const Value& loop) {
+  void NoteLoop(View loop) {
     const auto use = first_use_.find(Get(loop, FieldId::kLoopVar).object());
     if (use == first_use_.end()) return;
     if (!persistent_loop_.is_none()) {
@@ -306,9 +305,9 @@ class LaunchReader {
   void ReadScopes() {
     bool ctas_given = false;
     Value clusters, ctas_per_cluster, cluster_stmt;
-    for (const Value& stmt : scopes_) {
-      const Value scope = Get(stmt, FieldId::kDef);
-      const Value extents = Get(scope, FieldId::kExtents);
+    for (View stmt : scopes_) {
+      const View scope = Get(stmt, FieldId::kDef);
+      const View extents = Get(scope, FieldId::kExtents);
       if (extents.is_none()) continue;  // they follow from the other scopes
       const auto binding = Get(scope, FieldId::kScope).AsInt();
       if (binding == kKernelCta) {
@@ -324,7 +323,7 @@ class LaunchReader {
     if (!ctas_given && !clusters.is_none()) ReadClusters(clusters, ctas_per_cluster, cluster_stmt);
   }
 
-  void ReadCtas(const Value& extents, const Value& stmt) {
+  void ReadCtas(View extents, View stmt) {
     const auto elements = Elements(extents);
     if (elements.size() > kAxisNames.size()) {
       return context_.Report(
@@ -333,37 +332,35 @@ class LaunchReader {
           "launch on x, y and z", stmt, stmt);
     }
     for (size_t axis = 0; axis < elements.size(); ++axis) {
-      SetAxis(axis, Value::CopyOf(elements[axis]), "cta_id", stmt);
+      SetAxis(axis, View::Of(elements[axis]), "cta_id", stmt);
     }
   }
 
   /*! Hosts put clusters times CTAs on x; what several axes of clusters mean there, nobody says. */
-  void ReadClusters(const Value& clusters, const Value& ctas_per_cluster, const Value& stmt) {
+  void ReadClusters(View clusters, View ctas_per_cluster, View stmt) {
     if (Elements(clusters).size() != 1 || ctas_per_cluster.is_none()) {
       return context_.Report(ErrorCode::kClusterOnly,
                              "cluster_id alone does not say the launch grid",
                              "give the grid with T.cta_id([...])", stmt, stmt);
     }
     Int ctas = 1;
-    for (const Value& extents : {clusters, ctas_per_cluster}) {
+    for (View extents : {clusters, ctas_per_cluster}) {
       for (const TVMFFIAny& element : Elements(extents)) {
-        const auto extent = ReadExtent(0, Value::CopyOf(element), "cluster_id", stmt);
+        const auto extent = ReadExtent(0, View::Of(element), "cluster_id", stmt);
         if (!extent) return;
         ctas = ctas * *extent;
       }
     }
-    SetAxis(0, ctas, Value(), "cluster_id", stmt);
+    SetAxis(0, ctas, View(), "cluster_id", stmt);
   }
 
   void ReportExtent(ErrorCode code, size_t axis, std::string_view origin,
-                    const std::string& problem, const char* help, const Value& stmt,
-                    const Value& expr) {
+                    const std::string& problem, const char* help, View stmt, View expr) {
     context_.Report(code, Describe(axis, origin) + problem, help, stmt, expr);
   }
 
   /*! The size of an extent; nothing where it is none, which is reported. */
-  std::optional<Int> ReadExtent(size_t axis, const Value& expr, std::string_view origin,
-                                const Value& stmt) {
+  std::optional<Int> ReadExtent(size_t axis, View expr, std::string_view origin, View stmt) {
     Int extent;
     if (const auto constant = ConstantOf(expr)) {
       extent = *constant;
@@ -384,14 +381,13 @@ class LaunchReader {
     return std::nullopt;
   }
 
-  void SetAxis(size_t axis, const Value& expr, std::string_view origin, const Value& stmt) {
+  void SetAxis(size_t axis, View expr, std::string_view origin, View stmt) {
     if (const auto extent = ReadExtent(axis, expr, origin, stmt)) {
       SetAxis(axis, *extent, expr, origin, stmt);
     }
   }
 
-  void SetAxis(size_t axis, const Int& extent, const Value& expr, std::string_view origin,
-               const Value& stmt) {
+  void SetAxis(size_t axis, const Int& extent, View expr, std::string_view origin, View stmt) {
     Axis& known = axes_[axis];
     if (!known.extent) {
       known = {extent, std::string(origin)};
@@ -408,22 +404,22 @@ class LaunchReader {
   }
 
   /*! Reads extents from a map. One that the map leaves out while it has others is 1. */
-  void ReadAttributes(const Value& map, const AxisKeys& keys, const std::string& where) {
+  void ReadAttributes(View map, const AxisKeys& keys, const std::string& where) {
     const auto extents = ExtentsOf(map, keys);
     if (!extents) return;
     for (size_t axis = 0; axis < 3; ++axis) {
       if (!(*extents)[axis].is_none()) {
-        SetAxis(axis, (*extents)[axis], where + keys[axis].text(), Value());
+        SetAxis(axis, (*extents)[axis], where + keys[axis].text(), View());
       } else if (Extent(axis) != 1) {
         ReportExtent(ErrorCode::kGridConflict, axis, axes_[axis].origin,
                      " is " + Extent(axis).ToString() + ", but " + where + keys[axis].text() +
                          " is left out, which means 1",
-                     "let both say the same, or remove the attributes", Value(), Value());
+                     "let both say the same, or remove the attributes", View(), View());
       }
     }
   }
 
-  void CheckNotForeign(const Value& root_block) {
+  void CheckNotForeign(View root_block) {
     if (MapGet(Get(root_block, FieldId::kAnnotations), "code_block_source").is_none()) return;
     context_.Report(
         ErrorCode::kForeignSource,
@@ -432,7 +428,7 @@ class LaunchReader {
         "write the kernel in TileLang", root_block, root_block);
   }
 
-  void ReportNestedLaunch(const Value& root_block, size_t reported) {
+  void ReportNestedLaunch(View root_block, size_t reported) {
     // The axes of one launch contradict those of another: that is not a second mistake.
     context_.diagnostics().resize(reported);
     context_.Report(ErrorCode::kLaunchInLaunch,
@@ -442,35 +438,35 @@ class LaunchReader {
   }
 
   Context& context_;
-  std::vector<Value> scopes_;
+  std::vector<View> scopes_;
   std::array<Axis, 3> axes_;
   std::optional<Swizzle> swizzle_;
-  Value block_;  // the variable of blockIdx.x
-  Value persistent_loop_;
-  std::vector<Value> coordinates_;  // that the persistent loop defines, as Binds
-  std::vector<Value> binds_;
+  View block_;  // the variable of blockIdx.x
+  View persistent_loop_;
+  std::vector<View> coordinates_;  // that the persistent loop defines, as Binds
+  std::vector<View> binds_;
   std::unordered_map<const TVMFFIObject*, size_t> first_use_;  // of variables, in binds_
 };
 
 /*! Reads all launches of a function, or refuses it with all that is wrong. */
 class FunctionReader {
  public:
-  explicit FunctionReader(const Value& func) : context_(func) {}
+  explicit FunctionReader(View func) : context_(func) {}
 
   bool HasLaunch() const {
     Walker walker(Get(context_.func(), FieldId::kBody));
-    for (Value stmt; walker.Next(&stmt);) {
+    for (View stmt; walker.Next(&stmt);) {
       if (StartsLaunch(stmt)) return true;
       walker.PushStatements(stmt);
     }
     return HasGridAttributes(context_.attrs());
   }
 
-  std::vector<Value> Bodies() {
+  std::vector<View> Bodies() {
     FindRoots();
     if (roots_.empty() && !HasGridAttributes(context_.attrs())) return {};
     if (roots_.size() < 2) return {Get(context_.func(), FieldId::kBody)};
-    std::vector<Value> bodies;
+    std::vector<View> bodies;
     for (const Root& root : roots_) bodies.push_back(root.stmt);
     return bodies;
   }
@@ -478,7 +474,7 @@ class FunctionReader {
   std::vector<Launch> Read() {
     FindRoots();
     const bool in_attributes = HasGridAttributes(context_.attrs());
-    if (roots_.empty() && in_attributes) roots_.push_back({Value(), 0});
+    if (roots_.empty() && in_attributes) roots_.push_back({View(), 0});
     const bool is_only = roots_.size() == 1;
     std::vector<Launch> launches;
     for (const Root& root : roots_) {
@@ -489,7 +485,7 @@ class FunctionReader {
       context_.Report(ErrorCode::kSeveralLaunches,
                       std::to_string(roots_.size()) +
                           " launches in one function, whose attributes state one grid",
-                      "remove the attributes tl_grid_* and thread_extent", Value(), Value());
+                      "remove the attributes tl_grid_* and thread_extent", View(), View());
     }
     if (!context_.diagnostics().empty()) Refuse(context_.func(), context_.diagnostics());
     return launches;
@@ -498,17 +494,17 @@ class FunctionReader {
  private:
   /*! A loop or a branch around launches. */
   struct Place {
-    Value stmt;  // none outside of both
+    View stmt;  // none outside of both
     bool is_loop;
   };
   struct Root {
-    Value stmt;
+    View stmt;
     size_t place;
   };
 
   void FindRoots() {
     Walker walker(Get(context_.func(), FieldId::kBody));
-    for (Value stmt; walker.Next(&stmt);) {
+    for (View stmt; walker.Next(&stmt);) {
       const size_t place = walker.context();
       if (StartsLaunch(stmt)) {
         roots_.push_back({stmt, place});
@@ -540,16 +536,16 @@ class FunctionReader {
 
   Context context_;
   std::vector<Root> roots_;
-  std::vector<Place> places_ = {{Value(), false}};
+  std::vector<Place> places_ = {{View(), false}};
 };
 
 }  // namespace
 
-std::vector<Launch> FindLaunches(const Value& func) { return FunctionReader(func).Read(); }
+std::vector<Launch> FindLaunches(View func) { return FunctionReader(func).Read(); }
 
-std::vector<Value> LaunchBodies(const Value& func) { return FunctionReader(func).Bodies(); }
+std::vector<View> LaunchBodies(View func) { return FunctionReader(func).Bodies(); }
 
-bool IsKernel(const Value& func) {
+bool IsKernel(View func) {
   return KindOf(func) == NodeKind::kPrimFunc && FunctionReader(func).HasLaunch();
 }
 

@@ -16,12 +16,12 @@ struct Swizzle {
   std::string order;    // by the name of tt_schedule_order; empty where it is none of them
   int64_t panel;        // rows or columns of a panel
   std::string pattern;  // as the kernel has it
-  Value stmt;
+  View stmt;
 };
 
 struct Launch {
   plan::Grid grid;  // of a persistent launch, the domain that its loop walks over
-  Value root;       // the outermost statement of the launch; none where only attributes state it
+  View root;        // the outermost statement of the launch; none where only attributes state it
   std::optional<Swizzle> swizzle;
   std::optional<Persistence> persistence;
 };
@@ -37,18 +37,18 @@ struct Launch {
  * \throw tt::Error for a grid that is not positive and consistent, for launches inside of loops and
  *        of each other, and for a kernel of foreign source text.
  */
-std::vector<Launch> FindLaunches(const Value& func);
+std::vector<Launch> FindLaunches(View func);
 
 /*!
  * What each launch of a PrimFunc executes, in program order: of a single one, the whole body; none
  * where the function is not a kernel. Whether the launches are sound is not looked at.
  */
-std::vector<Value> LaunchBodies(const Value& func);
+std::vector<View> LaunchBodies(View func);
 
 /*!
  * Whether a function, of whatever kind, is a PrimFunc with a launch. Whether that launch is a sound
  * one is not looked at, which is much cheaper than FindLaunches.
  */
-bool IsKernel(const Value& func);
+bool IsKernel(View func);
 
 }  // namespace tt::ir

@@ -14,7 +14,7 @@ constexpr std::string_view kPointerCalls[] = {
 };
 
 /*! The arguments of a call that must have more than `last` of them. */
-std::span<const TVMFFIAny> ArgumentsUpTo(const Value& args, size_t last) {
+std::span<const TVMFFIAny> ArgumentsUpTo(View args, size_t last) {
   const auto elements = Elements(args);
   if (elements.size() > last) return elements;
   throw Error(ErrorCode::kUnknownIR, "an access to memory has " + std::to_string(elements.size()) +
@@ -23,18 +23,18 @@ std::span<const TVMFFIAny> ArgumentsUpTo(const Value& args, size_t last) {
 }
 
 Access MaskOf(const TVMFFIAny& mask) {
-  return static_cast<Access>(ConstantOf(Value::CopyOf(mask)).value_or(kReadWrite) & kReadWrite);
+  return static_cast<Access>(ConstantOf(View::Of(mask)).value_or(kReadWrite) & kReadWrite);
 }
 
 /*! The load that stands for a place in memory and reads nothing; none for any other call. */
-Value PlaceOf(const std::string& callee, const Value& args) {
+View PlaceOf(const std::string& callee, View args) {
   if (callee != "tl.region" && callee != "tl.access_ptr" && callee != "tirx.address_of") return {};
-  const Value place = Value::CopyOf(ArgumentsUpTo(args, 0)[0]);
+  const View place = View::Of(ArgumentsUpTo(args, 0)[0]);
   return KindOf(place) == NodeKind::kBufferLoad ? place : Value();
 }
 
 /*! What is done to a place: an address may be used for anything. */
-Access AccessOfPlace(const std::string& callee, const Value& args) {
+Access AccessOfPlace(const std::string& callee, View args) {
   constexpr size_t kRegionMask = 1;     // tl.region(load, mask, extent...)
   constexpr size_t kAccessPtrMask = 2;  // tl.access_ptr(load, extent, mask)
   if (callee == "tl.region") return MaskOf(ArgumentsUpTo(args, kRegionMask)[kRegionMask]);
@@ -43,23 +43,23 @@ Access AccessOfPlace(const std::string& callee, const Value& args) {
 }
 
 /*! Visits the expressions that describe a buffer. */
-void PushDescription(const Value& buffer, Walker* walker) {
+void PushDescription(View buffer, Walker* walker) {
   const Value description =
       KindOf(buffer) == NodeKind::kBuffer ? buffer : TryGet(buffer, FieldId::kTy);
   for (FieldId field : {FieldId::kShape, FieldId::kStrides, FieldId::kElemOffset}) {
-    const Value expr = TryGet(description, field);
+    const View expr = TryGet(description, field);
     if (expr.is_object()) walker->Push(expr);
   }
 }
 
 }  // namespace
 
-Value BufferOf(const Value& node) {
+View BufferOf(View node) {
   Value buffer = TryGet(node, FieldId::kBuffer);
   return buffer.is_none() ? Get(node, FieldId::kSource) : buffer;
 }
 
-std::string CalleeOf(const Value& call) {
+std::string CalleeOf(View call) {
   if (KindOf(call) != NodeKind::kCall) return "";
   return GetString(Get(call, FieldId::kOp), FieldId::kName);
 }
@@ -72,13 +72,13 @@ MemoryMap::MemoryMap(const std::vector<Parameter>& parameters) {
   }
 }
 
-bool MemoryMap::Follow(const Value& stmt, Walker* walker) {
+bool MemoryMap::Follow(View stmt, Walker* walker) {
   switch (KindOf(stmt)) {
     case NodeKind::kAllocBuffer: Allocate(MemoryOf(Get(stmt, FieldId::kBuffer))); return true;
     case NodeKind::kDeclBuffer: {
-      const Value buffer = Get(stmt, FieldId::kBuffer);
+      const View buffer = Get(stmt, FieldId::kBuffer);
       PushDescription(buffer, walker);
-      const Value data = TryGet(stmt, FieldId::kData);
+      const View data = TryGet(stmt, FieldId::kData);
       if (!data.is_none()) Alias(MemoryOf(buffer), PointeesOf(data, walker));
       return true;
     }
@@ -88,14 +88,14 @@ bool MemoryMap::Follow(const Value& stmt, Walker* walker) {
   }
 }
 
-void MemoryMap::FollowBlock(const Value& block, Walker* walker) {
-  const Value alloc_buffers = Get(block, FieldId::kAllocBuffers);
-  for (const TVMFFIAny& buffer : Elements(alloc_buffers)) Allocate(MemoryOf(Value::CopyOf(buffer)));
-  const Value match_buffers = Get(block, FieldId::kMatchBuffers);
+void MemoryMap::FollowBlock(View block, Walker* walker) {
+  const View alloc_buffers = Get(block, FieldId::kAllocBuffers);
+  for (const TVMFFIAny& buffer : Elements(alloc_buffers)) Allocate(MemoryOf(View::Of(buffer)));
+  const View match_buffers = Get(block, FieldId::kMatchBuffers);
   for (const TVMFFIAny& element : Elements(match_buffers)) {
-    const Value match = Value::CopyOf(element);
-    const Value buffer = Get(match, FieldId::kBuffer);
-    const Value source = Get(match, FieldId::kSource);
+    const View match = View::Of(element);
+    const View buffer = Get(match, FieldId::kBuffer);
+    const View source = Get(match, FieldId::kSource);
     PushDescription(buffer, walker);
     walker->PushChildren(source);
     Alias(MemoryOf(buffer), Find(MemoryOf(BufferOf(source))));
@@ -103,70 +103,70 @@ void MemoryMap::FollowBlock(const Value& block, Walker* walker) {
 }
 
 /*! A name for a pointer is an alias; any other binding is an expression. */
-bool MemoryMap::FollowBinding(const Value& bind, Walker* walker) {
-  const Value var = Get(bind, FieldId::kVar);
-  const Value dtype = TryGet(var, FieldId::kDtype);
+bool MemoryMap::FollowBinding(View bind, Walker* walker) {
+  const View var = Get(bind, FieldId::kVar);
+  const View dtype = TryGet(var, FieldId::kDtype);
   if (DtypeOf(dtype.is_none() ? TryGet(var, FieldId::kTy) : dtype) != "handle") return false;
   const Memories memories = PointeesOf(Get(bind, FieldId::kValue), walker);
   if (memories.empty()) return false;
   Alias(var, memories);
-  const Value body = TryGet(bind, FieldId::kBody);
+  const View body = TryGet(bind, FieldId::kBody);
   if (!body.is_none()) walker->Push(body);
   return true;
 }
 
-std::span<const Memory> MemoryMap::Find(const Value& var) const {
+std::span<const Memory> MemoryMap::Find(View var) const {
   if (const auto name = names_.find(var.object()); name != names_.end()) return {&name->second, 1};
   if (choices_.empty()) return {};
   const auto choice = choices_.find(var.object());
   return choice == choices_.end() ? std::span<const Memory>() : choice->second;
 }
 
-void MemoryMap::Alias(const Value& name, std::span<const Memory> memories) {
+void MemoryMap::Alias(View name, std::span<const Memory> memories) {
   if (memories.size() == 1) names_[name.object()] = memories.front();
   if (memories.size() > 1) choices_[name.object()] = {memories.begin(), memories.end()};
 }
 
-std::optional<MemoryRange> MemoryMap::RangeOf(const Value& node, Walker* walker) const {
+std::optional<MemoryRange> MemoryMap::RangeOf(View node, Walker* walker) const {
   if (KindOf(node) != NodeKind::kCall) return std::nullopt;
   const std::string callee = CalleeOf(node);
-  const Value args = Get(node, FieldId::kArgs);
-  const Value place = PlaceOf(callee, args);
+  const View args = Get(node, FieldId::kArgs);
+  const View place = PlaceOf(callee, args);
   if (!place.is_none()) {
-    for (const TVMFFIAny& arg : Elements(args).subspan(1)) walker->Push(Value::CopyOf(arg));
+    for (const TVMFFIAny& arg : Elements(args).subspan(1)) walker->Push(View::Of(arg));
     walker->PushChildren(place);
-    const Value buffer = BufferOf(place);
+    const View buffer = BufferOf(place);
     const auto memories = Find(MemoryOf(buffer));
     return MemoryRange{{memories.begin(), memories.end()}, buffer, AccessOfPlace(callee, args)};
   }
   if (callee != "tirx.tvm_access_ptr") return std::nullopt;
   // tirx.tvm_access_ptr(type, data, offset, extent, mask)
   const auto elements = ArgumentsUpTo(args, 4);
-  walker->Push(Value::CopyOf(elements[2]));
-  walker->Push(Value::CopyOf(elements[3]));
-  return MemoryRange{PointeesOf(Value::CopyOf(elements[1]), walker), Value(), MaskOf(elements[4])};
+  walker->Push(View::Of(elements[2]));
+  walker->Push(View::Of(elements[3]));
+  return MemoryRange{PointeesOf(View::Of(elements[1]), walker), View(), MaskOf(elements[4])};
 }
 
 /*!
  * Everything that a pointer may point into; nothing where it cannot be told. What is computed on
  * the way is pushed. A number that is loaded from memory points nowhere that is known.
  */
-Memories MemoryMap::PointeesOf(const Value& pointer, Walker* walker) const {
+Memories MemoryMap::PointeesOf(View pointer, Walker* walker) const {
   Memories memories;
-  const auto add = [&](const Value& var) {
+  const auto add = [&](View var) {
     for (Memory memory : Find(var)) {
       if (std::ranges::find(memories, memory) == memories.end()) memories.push_back(memory);
     }
   };
   Walker parts(pointer);
-  for (Value node; parts.Next(&node);) {
+  for (View node; parts.Next(&node);) {
     if (KindOf(node) == NodeKind::kBufferLoad) {
       walker->Push(node);
       continue;
     }
     if (KindOf(node) == NodeKind::kCall) {
       const std::string callee = CalleeOf(node);
-      const Value place = PlaceOf(callee, Get(node, FieldId::kArgs));
+      const View place = PlaceOf(callee, Get(node, FieldId::kArgs));
       if (!place.is_none()) {
         add(MemoryOf(BufferOf(place)));
         walker->PushChildren(place);

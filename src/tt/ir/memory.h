@@ -21,7 +21,7 @@ using Memories = std::vector<Memory>;
 /*! What a call says about a range of memory that it hands on. */
 struct MemoryRange {
   Memories memories;
-  Value buffer;  // none for a range behind a bare pointer
+  View buffer;  // none for a range behind a bare pointer
   Access access;
 };
 
@@ -38,33 +38,33 @@ class MemoryMap {
    * a statement executes besides.
    * \return Whether it was one; a block is one and has a body to be visited all the same.
    */
-  bool Follow(const Value& stmt, Walker* walker);
+  bool Follow(View stmt, Walker* walker);
 
   /*!
    * The range that a call describes, such as tl.region(load, mask, extents...), and none for any
    * other node. What the call executes besides is pushed.
    */
-  std::optional<MemoryRange> RangeOf(const Value& node, Walker* walker) const;
+  std::optional<MemoryRange> RangeOf(View node, Walker* walker) const;
 
   /*! What a variable stands for; nothing where no statement has said it. */
-  std::span<const Memory> Find(const Value& var) const;
+  std::span<const Memory> Find(View var) const;
   /*! From here on a variable stands for memory of its own. */
-  void Allocate(const Value& var) { names_[var.object()] = var.object(); }
+  void Allocate(View var) { names_[var.object()] = var.object(); }
 
  private:
-  void FollowBlock(const Value& block, Walker* walker);
-  bool FollowBinding(const Value& bind, Walker* walker);
-  void Alias(const Value& name, std::span<const Memory> memories);
-  Memories PointeesOf(const Value& pointer, Walker* walker) const;
+  void FollowBlock(View block, Walker* walker);
+  bool FollowBinding(View bind, Walker* walker);
+  void Alias(View name, std::span<const Memory> memories);
+  Memories PointeesOf(View pointer, Walker* walker) const;
 
   std::unordered_map<const TVMFFIObject*, Memory> names_;
   std::unordered_map<const TVMFFIObject*, Memories> choices_;  // names of several
 };
 
 /*! The buffer of a load, a store or a region. */
-Value BufferOf(const Value& node);
+View BufferOf(View node);
 
 /*! The name of the operation that is called; empty where a function is. */
-std::string CalleeOf(const Value& call);
+std::string CalleeOf(View call);
 
 }  // namespace tt::ir

@@ -206,17 +206,14 @@ std::unique_ptr<const TypeInfo> ReadType(int32_t type_index) {
   return out;
 }
 
-// Type indices are small and dense; hosts have some 700.
-constexpr int32_t kMaxTypes = 1 << 14;
-std::array<std::atomic<const TypeInfo*>, kMaxTypes> types;
-
 }  // namespace
 
-const TypeInfo& TypeOf(int32_t index) {
+std::array<std::atomic<const TypeInfo*>, kMaxTypes> known_types;
+
+const TypeInfo& LearnType(int32_t index) {
   if (index >= kMaxTypes)
     throw Error(ErrorCode::kUnknownIR, "the host has more types than expected");
-  auto& slot = types[index];
-  if (const TypeInfo* known = slot.load(std::memory_order_acquire)) return *known;
+  auto& slot = known_types[index];
   // When raced the first one stays. Never freed: threads may run passes while the process exits.
   const TypeInfo* read = ReadType(index).release();
   const TypeInfo* first = nullptr;
@@ -225,40 +222,34 @@ const TypeInfo& TypeOf(int32_t index) {
   return *first;
 }
 
-namespace {
-
-void* AddressOf(const Value& node, const Field& field) {
-  return reinterpret_cast<char*>(node.object()) + field.offset;
-}
-
-TVMFFIObject* ReferenceIn(const Value& node, const Field& field) {
-  return *static_cast<TVMFFIObject**>(AddressOf(node, field));
-}
-
-}  // namespace
-
-Value GetField(const Value& node, const Field& field) {
+View Read(View node, const Field& field) {
+  void* address = reinterpret_cast<char*>(node.object()) + field.offset;
   if (field.is_reference) {
-    TVMFFIObject* object = ReferenceIn(node, field);
-    return object == nullptr ? Value() : Value::CopyOf(object);
+    auto* object = *static_cast<TVMFFIObject**>(address);
+    return object == nullptr ? View() : View::Of(object);
   }
-  TVMFFIAny value{};
-  if (field.getter(AddressOf(node, field), &value) != 0) {
+  TVMFFIAny any{};
+  if (field.getter(address, &any) != 0) {
     throw Error(ErrorCode::kUnknownIR, "a field of " + TypeOf(node).key + " cannot be read");
   }
-  return Value::Adopt(value);
+  const Value value = Value::Adopt(any);
+  if (value.is_object() && static_cast<uint32_t>(value.object()->combined_ref_count) == 1) {
+    throw Error(ErrorCode::kUnknownIR,
+                "a field of " + TypeOf(node).key + " is made when it is read");
+  }
+  return value;
 }
 
-Value TryGet(const Value& node, FieldId field) {
+View TryGet(View node, FieldId field) {
   if (!node.is_object()) return {};
   const Field& found = TypeOf(node).known[static_cast<size_t>(field)];
-  return found.getter == nullptr ? Value() : GetField(node, found);
+  return found.getter == nullptr ? View() : Read(node, found);
 }
 
-Value Get(const Value& node, FieldId field) {
+View Get(View node, FieldId field) {
   const TypeInfo& type = TypeOf(node);
   const Field& found = type.known[static_cast<size_t>(field)];
-  if (found.getter != nullptr) return GetField(node, found);
+  if (found.getter != nullptr) return Read(node, found);
   const auto* name = std::ranges::find(kFieldNames, field, &FieldName::id);
   throw Error(ErrorCode::kUnknownIR, "this host's " + type.key + " has no field \"" +
                                          std::string(name->name) +
@@ -266,63 +257,46 @@ Value Get(const Value& node, FieldId field) {
                                          "supported TVM versions");
 }
 
-std::string GetString(const Value& node, FieldId field) {
+std::string GetString(View node, FieldId field) {
   return TryGet(node, field).AsString().value_or("");
 }
 
-std::optional<int64_t> ConstantOf(const Value& expr) {
+std::optional<int64_t> ConstantOf(View expr) {
   if (KindOf(expr) == NodeKind::kIntImm) return Get(expr, FieldId::kValue).AsInt();
   return expr.type_index() == kTVMFFIInt ? expr.AsInt() : std::nullopt;
 }
 
-std::string DtypeOf(const Value& dtype_or_type) {
+std::string DtypeOf(View dtype_or_type) {
   if (const auto dtype = dtype_or_type.AsDataType()) return ToString(*dtype);
-  const Value inner = TryGet(dtype_or_type, FieldId::kDtype);
+  const View inner = TryGet(dtype_or_type, FieldId::kDtype);
   return inner.is_none() ? "handle" : DtypeOf(inner);
 }
 
-// Enough for most bodies, so that a walk allocates once.
-constexpr size_t kUsualDepth = 16;
-
-Walker::Walker(const Value& root) {
-  stack_.reserve(kUsualDepth);
+Walker::Walker(View root) {
+  stack_.reserve(first_entries_.size());
   Push(root);
 }
 
-bool Walker::Next(Value* node) {
-  if (stack_.empty()) return false;
-  *node = std::move(stack_.back().first);
-  context_ = stack_.back().second;
-  stack_.pop_back();
-  return true;
-}
-
-void Walker::Push(const Value& node) {
-  if (node.is_object()) PushObject(node.object());
-}
-
-void Walker::PushFields(const Value& node, const std::vector<Field>& fields) {
-  for (size_t i = fields.size(); i-- > 0;) {
-    if (!fields[i].is_reference) {
-      Push(GetField(node, fields[i]));
-    } else if (TVMFFIObject* object = ReferenceIn(node, fields[i])) {
-      PushObject(object);
+bool Walker::Next(View* node) {
+  while (!stack_.empty()) {
+    const auto [object, context] = stack_.back();
+    stack_.pop_back();
+    context_ = context;
+    if (object->type_index == kTVMFFIArray) {
+      const auto elements = Elements(object);
+      for (size_t i = elements.size(); i-- > 0;) Push(View::Of(elements[i]));
+    } else if (object->type_index >= kTVMFFIDynObjectBegin) {
+      const NodeKind kind = TypeOf(object->type_index).kind;
+      if (kind == NodeKind::kLeaf || kind == NodeKind::kIntImm) continue;
+      *node = View::Of(object);
+      return true;
     }
   }
+  return false;
 }
 
-/*! Takes references to what is to be visited only: most fields hold leaves. */
-void Walker::PushObject(TVMFFIObject* object) {
-  if (object->type_index == kTVMFFIArray) {
-    const auto elements = Elements(object);
-    for (size_t i = elements.size(); i-- > 0;) {
-      if (elements[i].type_index >= kTVMFFIStaticObjectBegin) PushObject(elements[i].v_obj);
-    }
-  } else if (object->type_index >= kTVMFFIDynObjectBegin) {
-    const NodeKind kind = TypeOf(object->type_index).kind;
-    if (kind == NodeKind::kLeaf || kind == NodeKind::kIntImm) return;
-    stack_.emplace_back(Value::CopyOf(object), context_);
-  }
+void Walker::PushFields(View node, const std::vector<Field>& fields) {
+  for (size_t i = fields.size(); i-- > 0;) Push(Read(node, fields[i]));
 }
 
 }  // namespace tt::ir

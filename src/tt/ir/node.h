@@ -5,7 +5,9 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
+#include <memory_resource>
 #include <string>
 #include <string_view>
 
@@ -121,41 +123,56 @@ struct TypeInfo {
   std::vector<Field> statements;  // those of them that hold statements
 };
 
-/*! Looked up once per type; lives as long as the process. */
-const TypeInfo& TypeOf(int32_t type_index);
-inline const TypeInfo& TypeOf(const Value& object) { return TypeOf(object.type_index()); }
+// Type indices are small and dense; hosts have some 700.
+constexpr int32_t kMaxTypes = 1 << 14;
+extern std::array<std::atomic<const TypeInfo*>, kMaxTypes> known_types;
 
-inline std::string_view ShortKey(const Value& node) { return TypeOf(node).short_key; }
+/*! Looks a type up, once. */
+const TypeInfo& LearnType(int32_t type_index);
 
-inline NodeKind KindOf(const Value& value) {
+/*! Lives as long as the process. */
+inline const TypeInfo& TypeOf(int32_t type_index) {
+  const TypeInfo* known =
+      type_index < kMaxTypes ? known_types[type_index].load(std::memory_order_acquire) : nullptr;
+  return known != nullptr ? *known : LearnType(type_index);
+}
+inline const TypeInfo& TypeOf(View object) { return TypeOf(object.type_index()); }
+
+inline std::string_view ShortKey(View node) { return TypeOf(node).short_key; }
+
+inline NodeKind KindOf(View value) {
   return value.type_index() >= kTVMFFIDynObjectBegin ? TypeOf(value).kind : NodeKind::kLeaf;
 }
 
-/*! A field's value; none where the type has no such field. */
-Value TryGet(const Value& node, FieldId field);
+/*! What a node holds in a field. */
+View Read(View node, const Field& field);
 
-/*! A field's value. \throw tt::Error where the type has no such field: the host is not understood.
+/*! A field's value, which the node holds; none where the type has no such field. */
+View TryGet(View node, FieldId field);
+
+/*!
+ * A field's value, which the node holds.
+ * \throw tt::Error where the type has no such field: the host is not understood.
  */
-Value Get(const Value& node, FieldId field);
+View Get(View node, FieldId field);
 
-Value GetField(const Value& node, const Field& field);
-
-std::string GetString(const Value& node, FieldId field);
+std::string GetString(View node, FieldId field);
 
 /*! The value of an integer constant, as a number or as an IntImm. */
-std::optional<int64_t> ConstantOf(const Value& expr);
+std::optional<int64_t> ConstantOf(View expr);
 
 /*! A dtype, either given as such or as a primitive type. */
-std::string DtypeOf(const Value& dtype_or_type);
+std::string DtypeOf(View dtype_or_type);
 
 /*!
  * Visits nodes in program order, parents first, on a stack of its own: a body may be as deep as
  * the host itself can build. The visitor decides with PushChildren whether to go on below a node.
- * Constants and other leaves are passed over.
+ * Constants and other leaves are passed over. Nodes are held by what they are in, and the first one
+ * by whoever walks.
  */
 class Walker {
  public:
-  explicit Walker(const Value& root);
+  explicit Walker(View root);
   /*!
    * A number that nodes inherit from the one that pushed them, such as a scope; 0 at the root. Set
    * it after Next and before pushing.
@@ -163,19 +180,35 @@ class Walker {
   size_t context() const { return context_; }
   void set_context(size_t context) { context_ = context; }
   /*! The next node; false at the end. */
-  bool Next(Value* node);
+  bool Next(View* node);
+  bool Next(Value* node) {
+    View view;
+    const bool found = Next(&view);
+    *node = view;
+    return found;
+  }
   /*! Visits this node, or the elements of this array, next. */
-  void Push(const Value& node);
-  void PushChildren(const Value& node) { PushFields(node, TypeOf(node).children); }
+  void Push(View node) {
+    if (node.is_object()) PushObject(node.object());
+  }
+  void PushChildren(View node) { PushFields(node, TypeOf(node).children); }
   /*! Only the statements below a statement: a launch is never inside an expression. */
-  void PushStatements(const Value& node) { PushFields(node, TypeOf(node).statements); }
+  void PushStatements(View node) { PushFields(node, TypeOf(node).statements); }
 
  private:
-  void PushFields(const Value& node, const std::vector<Field>& fields);
-  void PushObject(TVMFFIObject* object);
+  void PushFields(View node, const std::vector<Field>& fields);
+  void PushObject(TVMFFIObject* object) {
+    // Whatever is pushed is looked at soon, and bodies are larger than caches.
+    __builtin_prefetch(object);
+    stack_.emplace_back(object, context_);
+  }
 
   size_t context_ = 0;
-  std::vector<std::pair<Value, size_t>> stack_;  // with their contexts
+  // Most walks are short, and need no memory beyond this.
+  using Entry = std::pair<TVMFFIObject*, size_t>;  // with its context
+  std::array<Entry, 16> first_entries_;
+  std::pmr::monotonic_buffer_resource memory_{first_entries_.data(), sizeof(first_entries_)};
+  std::pmr::vector<Entry> stack_{&memory_};
 };
 
 }  // namespace tt::ir

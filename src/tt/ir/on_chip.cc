@@ -27,18 +27,18 @@ bool IsScalar(const std::vector<Int>& shape) {
 }
 
 /*! How many versions of its buffers a loop keeps, where its annotations say so. */
-std::optional<int64_t> NumStages(const Value& loop) {
+std::optional<int64_t> NumStages(View loop) {
   static constinit const Interned num_stages{"num_stages"};
   // What a schedule by hand says instead: the stage of each statement.
   static constinit const Interned stage_keys[] = {Interned{"tl_pipeline_stage"},
                                                   Interned{"software_pipeline_stage"}};
-  const Value annotations = Get(loop, FieldId::kAnnotations);
+  const View annotations = Get(loop, FieldId::kAnnotations);
   if (const auto stages = ConstantOf(MapGet(annotations, num_stages))) return stages;
   for (const Interned& key : stage_keys) {
-    const Value stages = MapGet(annotations, key);
+    const View stages = MapGet(annotations, key);
     int64_t last = 0;
     for (const TVMFFIAny& stage : Elements(stages)) {
-      last = std::max(last, ConstantOf(Value::CopyOf(stage)).value_or(0));
+      last = std::max(last, ConstantOf(View::Of(stage)).value_or(0));
     }
     if (last > 0) return last + 1;
   }
@@ -50,14 +50,14 @@ class OnChipReader {
   explicit OnChipReader(const std::vector<Parameter>& parameters)
       : parameters_(parameters), variables_(parameters) {}
 
-  std::vector<OnChipAllocation> Read(const Value& launch) {
+  std::vector<OnChipAllocation> Read(View launch) {
     Walker walker(launch);
-    for (Value stmt; walker.Next(&stmt);) Visit(stmt, &walker);
+    for (View stmt; walker.Next(&stmt);) Visit(stmt, &walker);
     return std::move(allocations_);
   }
 
  private:
-  void Visit(const Value& stmt, Walker* walker) {
+  void Visit(View stmt, Walker* walker) {
     switch (KindOf(stmt)) {
       case NodeKind::kFor: EnterLoop(stmt, walker); break;
       case NodeKind::kAllocBuffer: Allocate(Get(stmt, FieldId::kBuffer)); break;
@@ -78,17 +78,17 @@ class OnChipReader {
   MemoryMap& Names() {
     if (names_) return *names_;
     names_.emplace(parameters_);
-    for (const Value& var : vars_) names_->Allocate(var);
+    for (View var : vars_) names_->Allocate(var);
     return *names_;
   }
 
-  void FollowAlias(const Value& stmt) {
-    Walker expressions{Value()};  // in which nothing is allocated
+  void FollowAlias(View stmt) {
+    Walker expressions{View()};  // in which nothing is allocated
     Names().Follow(stmt, &expressions);
   }
 
   /*! Hosts keep several versions of shared memory only. */
-  void EnterLoop(const Value& loop, Walker* walker) {
+  void EnterLoop(View loop, Walker* walker) {
     if (!has_shared_) return;
     const auto num_stages = NumStages(loop);
     if (!num_stages || *num_stages <= 1) return;
@@ -96,20 +96,20 @@ class OnChipReader {
     walker->set_context(pipelines_.size());
   }
 
-  void AllocateAll(const Value& buffers) {
-    for (const TVMFFIAny& buffer : Elements(buffers)) Allocate(Value::CopyOf(buffer));
+  void AllocateAll(View buffers) {
+    for (const TVMFFIAny& buffer : Elements(buffers)) Allocate(View::Of(buffer));
   }
 
-  void Allocate(const Value& buffer) {
+  void Allocate(View buffer) {
     const std::string scope = ScopeOf(buffer);
     if (!HoldsBuffers(scope) || positions_.contains(MemoryOf(buffer).object())) return;
     const Value description =
         KindOf(buffer) == NodeKind::kBuffer ? buffer : TryGet(buffer, FieldId::kTy);
-    const Value shape = Get(description, FieldId::kShape);
+    const View shape = Get(description, FieldId::kShape);
     std::vector<Int> extents;
     for (const TVMFFIAny& extent : Elements(shape)) extents.push_back(Extent(extent));
     if (IsScalar(extents)) return;
-    const Value dtype = Get(description, FieldId::kDtype);
+    const View dtype = Get(description, FieldId::kDtype);
     has_shared_ |= scope.starts_with("shared");
     vars_.push_back(MemoryOf(buffer));
     if (names_) names_->Allocate(vars_.back());
@@ -123,39 +123,39 @@ class OnChipReader {
   }
 
   Int Extent(const TVMFFIAny& extent) {
-    const Value expr = Value::CopyOf(extent);
+    const View expr = View::Of(extent);
     if (const auto constant = ConstantOf(expr)) return *constant;
     return ReadInt(expr, variables_);
   }
 
-  static int64_t BitsOf(const Value& dtype) {
+  static int64_t BitsOf(View dtype) {
     const auto type = dtype.AsDataType();
     if (!type) return BitsOf(Get(dtype, FieldId::kDtype));
     return int64_t{type->bits} * type->lanes;
   }
 
   /*! An operation on ranges of memory. */
-  void VisitCall(const Value& call, size_t pipeline) {
+  void VisitCall(View call, size_t pipeline) {
     if (KindOf(call) != NodeKind::kCall || allocations_.empty()) return;
     ranges_.clear();
-    Walker expressions{Value()};
-    const Value args = Get(call, FieldId::kArgs);
+    Walker expressions{View()};
+    const View args = Get(call, FieldId::kArgs);
     for (const TVMFFIAny& arg : Elements(args)) {
-      if (auto range = Names().RangeOf(Value::CopyOf(arg), &expressions)) {
+      if (auto range = Names().RangeOf(View::Of(arg), &expressions)) {
         NoteRange(range->memories, range->buffer, range->access);
       }
     }
     VisitRanges(CalleeOf(call), pipeline);
   }
 
-  void VisitTilePrimitive(const Value& call, size_t pipeline) {
+  void VisitTilePrimitive(View call, size_t pipeline) {
     ranges_.clear();
-    const Value args = Get(call, FieldId::kArgs);
+    const View args = Get(call, FieldId::kArgs);
     const auto elements = Elements(args);
     const std::string op = GetString(Get(call, FieldId::kOp), FieldId::kName);
     const TilePrimitive primitive(op, elements);
     for (size_t i = 0; i < elements.size(); ++i) {
-      const Value arg = Value::CopyOf(elements[i]);
+      const View arg = View::Of(elements[i]);
       if (KindOf(arg) == NodeKind::kBufferRegion) {
         NoteRange(MemoriesOf(BufferOf(arg)), BufferOf(arg), primitive.AccessOf(i));
       }
@@ -164,13 +164,13 @@ class OnChipReader {
   }
 
   /*! A store of what is loaded from DRAM is a copy by hand. */
-  void VisitStore(const Value& store, size_t pipeline) {
+  void VisitStore(View store, size_t pipeline) {
     if (pipeline == 0) return;
-    const Value buffer = BufferOf(store);
+    const View buffer = BufferOf(store);
     ranges_.clear();
     NoteRange(MemoriesOf(buffer), buffer, kWrite);
     Walker walker(Get(store, FieldId::kValue));
-    for (Value node; walker.Next(&node);) {
+    for (View node; walker.Next(&node);) {
       if (KindOf(node) == NodeKind::kBufferLoad) {
         NoteRange(MemoriesOf(BufferOf(node)), BufferOf(node), kRead);
       }
@@ -179,12 +179,12 @@ class OnChipReader {
     VisitRanges("", pipeline);
   }
 
-  Memories MemoriesOf(const Value& buffer) {
+  Memories MemoriesOf(View buffer) {
     const auto found = Names().Find(MemoryOf(buffer));
     return {found.begin(), found.end()};
   }
 
-  void NoteRange(const Memories& memories, const Value& buffer, Access access) {
+  void NoteRange(const Memories& memories, View buffer, Access access) {
     const bool in_dram =
         std::ranges::any_of(memories, [&](Memory memory) { return IsParameter(memory); }) ||
         (!buffer.is_none() && ScopeOf(buffer) == "global");
@@ -231,7 +231,7 @@ class OnChipReader {
   std::optional<MemoryMap> names_;
   ShapeVariables variables_;
   std::vector<OnChipAllocation> allocations_;
-  std::vector<Value> vars_;  // of their memories
+  std::vector<View> vars_;  // of their memories
   std::unordered_map<Memory, size_t> positions_;
   bool has_shared_ = false;
   std::vector<int64_t> pipelines_;  // their stages
@@ -248,8 +248,7 @@ bool operator<(const OnChipAllocation& a, const OnChipAllocation& b) {
   return key(a) < key(b);
 }
 
-std::vector<OnChipAllocation> ReadOnChip(const Value& launch,
-                                         const std::vector<Parameter>& parameters) {
+std::vector<OnChipAllocation> ReadOnChip(View launch, const std::vector<Parameter>& parameters) {
   return OnChipReader(parameters).Read(launch);
 }
 

@@ -32,7 +32,6 @@ struct OnChipAllocation {
  *
  * \throw tt::Error for a size that is no constant and no expression over shape variables.
  */
-std::vector<OnChipAllocation> ReadOnChip(const Value& launch,
-                                         const std::vector<Parameter>& parameters);
+std::vector<OnChipAllocation> ReadOnChip(View launch, const std::vector<Parameter>& parameters);
 
 }  // namespace tt::ir

@@ -38,7 +38,7 @@ std::string ToText(double number) {
 PaddingValue FromNumber(double number) { return {number, ToText(number)}; }
 
 /*! The number that an annotation is, where it is one. */
-std::optional<PaddingValue> ReadNumber(const Value& expr) {
+std::optional<PaddingValue> ReadNumber(View expr) {
   if (const auto integer = ConstantOf(expr)) {
     return PaddingValue{static_cast<double>(*integer), std::to_string(*integer)};
   }
@@ -104,25 +104,25 @@ std::optional<Neutral> NeutralOf(std::string_view reduction, const std::string& 
 
 /*! A box in a buffer: tl.region(load, mask, extent...). */
 struct Region {
-  Value buffer;
-  std::vector<Value> starts;
-  std::vector<Value> extents;
+  View buffer;
+  std::vector<View> starts;
+  std::vector<View> extents;
 };
 
-std::vector<Value> Copies(std::span<const TVMFFIAny> elements) {
-  std::vector<Value> out;
-  for (const TVMFFIAny& element : elements) out.push_back(Value::CopyOf(element));
+std::vector<View> Copies(std::span<const TVMFFIAny> elements) {
+  std::vector<View> out;
+  for (const TVMFFIAny& element : elements) out.push_back(View::Of(element));
   return out;
 }
 
-std::optional<Region> ReadRegion(const Value& call) {
+std::optional<Region> ReadRegion(View call) {
   if (CalleeOf(call) != "tl.region") return std::nullopt;
-  const Value args = Get(call, FieldId::kArgs);
+  const View args = Get(call, FieldId::kArgs);
   const auto elements = Elements(args);
   if (elements.size() < 2) return std::nullopt;
-  const Value load = Value::CopyOf(elements[0]);
+  const View load = View::Of(elements[0]);
   if (KindOf(load) != NodeKind::kBufferLoad) return std::nullopt;
-  const Value indices = Get(load, FieldId::kIndices);
+  const View indices = Get(load, FieldId::kIndices);
   Region region{BufferOf(load), Copies(Elements(indices)), Copies(elements.subspan(2))};
   if (region.starts.size() != region.extents.size()) return std::nullopt;
   return region;
@@ -152,23 +152,22 @@ Dimensions MapDimensions(const Dimensions& dims, const Region& from, const Regio
  * The memories of one element that one statement stores to, and that nothing else could change:
  * what TVM's parser makes of a name that is assigned to.
  */
-std::set<Memory> FindCells(const Value& body) {
+std::set<Memory> FindCells(View body) {
   std::map<Memory, int> stores;  // by candidate
-  const auto add = [&](const Value& buffer) {
+  const auto add = [&](View buffer) {
     const Value description =
         KindOf(buffer) == NodeKind::kBuffer ? buffer : TryGet(buffer, FieldId::kTy);
-    const Value shape = Get(description, FieldId::kShape);
-    const bool is_scalar = std::ranges::all_of(Elements(shape), [](const TVMFFIAny& extent) {
-      return ConstantOf(Value::CopyOf(extent)) == 1;
-    });
+    const View shape = Get(description, FieldId::kShape);
+    const bool is_scalar = std::ranges::all_of(
+        Elements(shape), [](const TVMFFIAny& extent) { return ConstantOf(View::Of(extent)) == 1; });
     if (is_scalar && ScopeOf(buffer) == "local") stores[MemoryOf(buffer).object()] = 0;
   };
-  const auto note = [&](const Value& var, int count) {
+  const auto note = [&](View var, int count) {
     if (const auto found = stores.find(var.object()); found != stores.end()) found->second += count;
   };
   constexpr int kMany = 2;
   Walker walker(body);
-  for (Value node; walker.Next(&node);) {
+  for (View node; walker.Next(&node);) {
     switch (KindOf(node)) {
       case NodeKind::kAllocBuffer: add(Get(node, FieldId::kBuffer)); break;
       case NodeKind::kBufferStore: note(MemoryOf(BufferOf(node)), 1); break;
@@ -176,9 +175,9 @@ std::set<Memory> FindCells(const Value& body) {
       case NodeKind::kVar: note(node, kMany); break;
       case NodeKind::kCall: {
         // A call may be told where a load would load from.
-        const Value args = Get(node, FieldId::kArgs);
+        const View args = Get(node, FieldId::kArgs);
         for (const TVMFFIAny& element : Elements(args)) {
-          const Value arg = Value::CopyOf(element);
+          const View arg = View::Of(element);
           if (KindOf(arg) == NodeKind::kBufferLoad) note(MemoryOf(BufferOf(arg)), kMany);
         }
         break;
@@ -195,13 +194,11 @@ std::set<Memory> FindCells(const Value& body) {
 }
 
 /*! The file that a node is from; none where the host does not say. */
-Value FileOf(const Value& node) {
-  return TryGet(TryGet(node, FieldId::kSpan), FieldId::kSourceName);
-}
+View FileOf(View node) { return TryGet(TryGet(node, FieldId::kSpan), FieldId::kSourceName); }
 
 class PaddingReader {
  public:
-  PaddingReader(const Value& func, const std::vector<Parameter>& parameters,
+  PaddingReader(View func, const std::vector<Parameter>& parameters,
                 const std::vector<bool>& padded)
       : parameters_(parameters), padded_(padded), file_(FileOf(func)), memory_(parameters) {
     for (size_t i = 0; i < parameters.size(); ++i) {
@@ -211,12 +208,12 @@ class PaddingReader {
     }
   }
 
-  PaddingFacts Read(const Value& body) {
+  PaddingFacts Read(View body) {
     cells_ = FindCells(body);
     Walker walker(body);
-    for (Value node; walker.Next(&node);) {
+    for (View node; walker.Next(&node);) {
       // What the host's own library writes stands there; the user wrote what is before it.
-      const Value file = FileOf(node);
+      const View file = FileOf(node);
       if (!file.is_none() && file.object() == file_.object()) placed_ = node;
       Visit(node, &walker);
     }
@@ -236,7 +233,7 @@ class PaddingReader {
     bool escapes = false;          // its pointer leaves the kernel
     bool stays_inside = true;      // every access is proven to
     bool is_read = false;          // in this launch
-    std::optional<Value> chosen;   // by this launch, for reads over the edge
+    std::optional<View> chosen;    // by this launch, for reads over the edge
     std::set<std::string> values;  // that the launches so far read there
   };
 
@@ -278,7 +275,7 @@ class PaddingReader {
            "kernel, or copy the tensor once for each";
   }
 
-  void Visit(const Value& node, Walker* walker) {
+  void Visit(View node, Walker* walker) {
     const IndexBounds::Guards guards = walker->context();
     switch (KindOf(node)) {
       case NodeKind::kFor: return VisitLoop(node, walker);
@@ -287,7 +284,7 @@ class PaddingReader {
       case NodeKind::kScopeIdDefStmt: DefineScope(Get(node, FieldId::kDef), guards); break;
       case NodeKind::kSBlock: EnterBlock(node, walker); break;
       case NodeKind::kIfThenElse: {
-        const Value condition = Get(node, FieldId::kCondition);
+        const View condition = Get(node, FieldId::kCondition);
         return VisitBranches(condition, Get(node, FieldId::kThenCase),
                              TryGet(node, FieldId::kElseCase), walker);
       }
@@ -305,67 +302,66 @@ class PaddingReader {
     if (KindOf(node) == NodeKind::kBind) {
       bounds_.Bind(Get(node, FieldId::kVar), Get(node, FieldId::kValue), guards);
     }
-    if (const Value block = TryGet(node, FieldId::kBlock); !block.is_none()) {
-      return VisitBranches(Get(node, FieldId::kPredicate), block, Value(), walker,
+    if (const View block = TryGet(node, FieldId::kBlock); !block.is_none()) {
+      return VisitBranches(Get(node, FieldId::kPredicate), block, View(), walker,
                            Get(node, FieldId::kIterValues));
     }
     walker->PushChildren(node);
   }
 
-  void VisitLoop(const Value& loop, Walker* walker) {
+  void VisitLoop(View loop, Walker* walker) {
     const IndexBounds::Guards guards = walker->context(), inside = bounds_.Enter(guards);
-    const Value step = TryGet(loop, FieldId::kStep);
-    const Value min = Get(loop, FieldId::kMin), extent = Get(loop, FieldId::kExtent);
+    const View step = TryGet(loop, FieldId::kStep);
+    const View min = Get(loop, FieldId::kMin), extent = Get(loop, FieldId::kExtent);
     if (step.is_none() || ConstantOf(step) == 1) {
       bounds_.Define(Get(loop, FieldId::kLoopVar), min, extent, inside);
     }
     walker->set_context(inside);
     walker->Push(Get(loop, FieldId::kBody));
     walker->set_context(guards);
-    for (const Value& outside : {step, extent, min}) walker->Push(outside);
+    for (View outside : {step, extent, min}) walker->Push(outside);
   }
 
-  void DefineThread(const Value& stmt, Walker* walker) {
+  void DefineThread(View stmt, Walker* walker) {
     if (GetString(stmt, FieldId::kAttrKey) != "thread_extent") return;
     walker->set_context(bounds_.Enter(walker->context()));
-    bounds_.Define(Get(Get(stmt, FieldId::kNode), FieldId::kVar), int64_t{0},
-                   Get(stmt, FieldId::kValue), walker->context());
+    bounds_.Define(Get(Get(stmt, FieldId::kNode), FieldId::kVar), zero_, Get(stmt, FieldId::kValue),
+                   walker->context());
   }
 
-  void DefineScope(const Value& scope, IndexBounds::Guards guards) {
-    const Value vars = Get(scope, FieldId::kDefIds), extents = Get(scope, FieldId::kExtents);
+  void DefineScope(View scope, IndexBounds::Guards guards) {
+    const View vars = Get(scope, FieldId::kDefIds), extents = Get(scope, FieldId::kExtents);
     if (Elements(vars).size() != Elements(extents).size()) return;
     for (size_t i = 0; i < Elements(vars).size(); ++i) {
-      bounds_.Define(Value::CopyOf(Elements(vars)[i]), int64_t{0},
-                     Value::CopyOf(Elements(extents)[i]), guards);
+      bounds_.Define(View::Of(Elements(vars)[i]), zero_, View::Of(Elements(extents)[i]), guards);
     }
   }
 
-  void EnterBlock(const Value& block, Walker* walker) {
+  void EnterBlock(View block, Walker* walker) {
     static constinit const Interned safe_values{"safe_value_map"};
     if (GetString(block, FieldId::kNameHint) == "tilelang_root") {
       EndLaunch();
       is_tilelang_ = true;
     }
     walker->set_context(bounds_.Enter(walker->context()));
-    const Value iter_vars = Get(block, FieldId::kIterVars);
+    const View iter_vars = Get(block, FieldId::kIterVars);
     for (const TVMFFIAny& element : Elements(iter_vars)) {
-      const Value iter_var = Value::CopyOf(element);
-      const Value domain = Get(iter_var, FieldId::kDom);
+      const View iter_var = View::Of(element);
+      const View domain = Get(iter_var, FieldId::kDom);
       if (domain.is_none()) continue;
       bounds_.Define(Get(iter_var, FieldId::kVar), Get(domain, FieldId::kMin),
                      Get(domain, FieldId::kExtent), walker->context());
     }
-    const Value values = MapGet(Get(block, FieldId::kAnnotations), safe_values);
+    const View values = MapGet(Get(block, FieldId::kAnnotations), safe_values);
     if (values.is_none()) return;
     for (auto& [position, tensor] : tensors_) {
-      const Value value = MapGet(values, parameters_[position].memory);
+      const View value = MapGet(values, parameters_[position].memory);
       if (!value.is_none()) tensor.chosen = value;
     }
   }
 
-  void VisitBranches(const Value& condition, const Value& then_case, const Value& else_case,
-                     Walker* walker, const Value& first = {}) {
+  void VisitBranches(View condition, View then_case, View else_case, Walker* walker,
+                     View first = {}) {
     const IndexBounds::Guards guards = walker->context();
     walker->set_context(bounds_.Assume(guards, condition, false));
     walker->Push(else_case);
@@ -389,22 +385,22 @@ class PaddingReader {
     ForEachTensor(memories, [](size_t, Tensor& tensor) { tensor.escapes = true; });
   }
 
-  void Note(const Value& buffer, Access access) {
+  void Note(View buffer, Access access) {
     if (!(access & kRead)) return;
     ForEachTensor(memory_.Find(MemoryOf(buffer)),
                   [](size_t, Tensor& tensor) { tensor.is_read = true; });
   }
 
   /*! Whether a buffer is a parameter itself and not another view of its memory. */
-  bool IsParameter(const Value& buffer, size_t position) const {
+  bool IsParameter(View buffer, size_t position) const {
     const Parameter& parameter = parameters_[position];
     const bool described = KindOf(buffer) == NodeKind::kBuffer;
     return buffer.object() == (described ? parameter.description : parameter.var).object();
   }
 
   /*! Takes note of an access to some elements from each start on. */
-  void CheckInside(const Value& buffer, const std::vector<Value>& starts,
-                   const std::vector<Value>& counts, IndexBounds::Guards guards) {
+  void CheckInside(View buffer, const std::vector<View>& starts, const std::vector<View>& counts,
+                   IndexBounds::Guards guards) {
     ForEachTensor(memory_.Find(MemoryOf(buffer)), [&](size_t position, Tensor& tensor) {
       if (is_tilelang_ || !tensor.stays_inside) return;
       tensor.stays_inside = IsParameter(buffer, position) &&
@@ -414,9 +410,9 @@ class PaddingReader {
   }
 
   /*! How far an access goes on each dimension of a parameter. */
-  std::vector<Reach> Reaches(size_t position, const std::vector<Value>& starts,
-                             const std::vector<Value>& counts, IndexBounds::Guards guards) {
-    const Value shape = Get(parameters_[position].description, FieldId::kShape);
+  std::vector<Reach> Reaches(size_t position, const std::vector<View>& starts,
+                             const std::vector<View>& counts, IndexBounds::Guards guards) {
+    const View shape = Get(parameters_[position].description, FieldId::kShape);
     const auto extents = Elements(shape);
     std::vector<Reach> out(std::max<size_t>(extents.size(), 1), Reach::kUnknown);
     if (extents.empty() && starts.empty()) return {Reach::kInside};
@@ -424,41 +420,41 @@ class PaddingReader {
     for (size_t i = 0; i < extents.size(); ++i) {
       const auto count = counts.empty() ? std::optional<int64_t>(1) : ConstantOf(counts[i]);
       if (!count) continue;
-      out[i] = bounds_.Check(starts[i], *count, Value::CopyOf(extents[i]), guards);
+      out[i] = bounds_.Check(starts[i], *count, View::Of(extents[i]), guards);
     }
     return out;
   }
 
-  void CheckElement(const Value& buffer, const Value& indices, IndexBounds::Guards guards) {
+  void CheckElement(View buffer, View indices, IndexBounds::Guards guards) {
     if (memory_.Find(MemoryOf(buffer)).empty()) return;
     CheckInside(buffer, Copies(Elements(indices)), {}, guards);
   }
 
   /*! A box that a tile primitive of TIRx names. */
-  void CheckBox(const Value& region, IndexBounds::Guards guards) {
-    std::vector<Value> starts, counts;
-    const Value ranges = Get(region, FieldId::kRegion);
+  void CheckBox(View region, IndexBounds::Guards guards) {
+    std::vector<View> starts, counts;
+    const View ranges = Get(region, FieldId::kRegion);
     for (const TVMFFIAny& element : Elements(ranges)) {
-      const Value range = Value::CopyOf(element);
+      const View range = View::Of(element);
       starts.push_back(Get(range, FieldId::kMin));
       counts.push_back(Get(range, FieldId::kExtent));
     }
     CheckInside(BufferOf(region), starts, counts, guards);
   }
 
-  void VisitStore(const Value& store, IndexBounds::Guards guards) {
-    const Value buffer = BufferOf(store), indices = Get(store, FieldId::kIndices);
+  void VisitStore(View store, IndexBounds::Guards guards) {
+    const View buffer = BufferOf(store), indices = Get(store, FieldId::kIndices);
     CheckElement(buffer, indices, guards);
     if (cells_.contains(MemoryOf(buffer).object())) {
       bounds_.Store(buffer, Get(store, FieldId::kValue), guards);
     }
     if (!is_tilelang_) return;
     Held held;
-    Value value = Get(store, FieldId::kValue);
+    View value = Get(store, FieldId::kValue);
     while (ShortKeyOf(value) == "Cast") value = Get(value, FieldId::kValue);
     if (KindOf(value) == NodeKind::kBufferLoad) {
-      const std::vector<Value> from = Copies(Elements(Get(value, FieldId::kIndices)));
-      const std::vector<Value> to = Copies(Elements(indices));
+      const std::vector<View> from = Copies(Elements(Get(value, FieldId::kIndices)));
+      const std::vector<View> to = Copies(Elements(indices));
       for (const auto& [position, dims] : HeldBy(BufferOf(value), from, {}, guards)) {
         held[position] = SharedDimensions(dims, from, to);
       }
@@ -466,13 +462,13 @@ class PaddingReader {
     Hold(buffer, std::move(held));
   }
 
-  static std::string_view ShortKeyOf(const Value& value) {
+  static std::string_view ShortKeyOf(View value) {
     return value.type_index() < kTVMFFIDynObjectBegin ? "" : ShortKey(value);
   }
 
   /*! The dimensions of a store whose index moves with one of those dimensions of a load. */
-  Dimensions SharedDimensions(const Dimensions& dims, const std::vector<Value>& from,
-                              const std::vector<Value>& to) {
+  Dimensions SharedDimensions(const Dimensions& dims, const std::vector<View>& from,
+                              const std::vector<View>& to) {
     Dimensions out;
     for (size_t source : dims) {
       for (size_t target = 0; target < to.size(); ++target) {
@@ -483,8 +479,8 @@ class PaddingReader {
   }
 
   /*! What padding comes with elements of a buffer, and at the end of which of its dimensions. */
-  Held HeldBy(const Value& buffer, const std::vector<Value>& starts,
-              const std::vector<Value>& counts, IndexBounds::Guards guards) {
+  Held HeldBy(View buffer, const std::vector<View>& starts, const std::vector<View>& counts,
+              IndexBounds::Guards guards) {
     Held out;
     for (Memory memory : memory_.Find(MemoryOf(buffer))) {
       if (const auto held = held_.find(memory); held != held_.end()) {
@@ -506,7 +502,7 @@ class PaddingReader {
   }
 
   /*! From here on memory holds that padding and no other. */
-  void Hold(const Value& buffer, Held held) {
+  void Hold(View buffer, Held held) {
     std::erase_if(held, [](const auto& entry) { return entry.second.empty(); });
     for (Memory memory : memory_.Find(MemoryOf(buffer))) {
       if (held.empty()) {
@@ -517,13 +513,13 @@ class PaddingReader {
     }
   }
 
-  void VisitCall(const Value& call, Walker* walker) {
+  void VisitCall(View call, Walker* walker) {
     const std::string callee = CalleeOf(call);
-    const Value args = Get(call, FieldId::kArgs);
+    const View args = Get(call, FieldId::kArgs);
     const auto elements = Elements(args);
     if (callee.ends_with(".if_then_else") && elements.size() == 3) {
-      return VisitBranches(Value::CopyOf(elements[0]), Value::CopyOf(elements[1]),
-                           Value::CopyOf(elements[2]), walker);
+      return VisitBranches(View::Of(elements[0]), View::Of(elements[1]), View::Of(elements[2]),
+                           walker);
     }
     if (const auto range = memory_.RangeOf(call, walker)) {
       if (callee == "tirx.address_of") Escape(range->memories);
@@ -544,7 +540,7 @@ class PaddingReader {
   void VisitTileOp(std::string_view callee, std::span<const TVMFFIAny> args,
                    IndexBounds::Guards guards) {
     std::vector<std::optional<Region>> regions;
-    for (const TVMFFIAny& arg : args) regions.push_back(ReadRegion(Value::CopyOf(arg)));
+    for (const TVMFFIAny& arg : args) regions.push_back(ReadRegion(View::Of(arg)));
     const auto is_region = [&](size_t i) { return i < regions.size() && regions[i]; };
     Held held;
     if (callee == "tl.tileop.copy" && is_region(0) && is_region(1)) {
@@ -554,7 +550,7 @@ class PaddingReader {
         held[position] = MapDimensions(dims, source, *regions[1]);
       }
     } else if (callee == "tl.tileop.reduce" && is_region(0) && args.size() > 3) {
-      CheckReduction(Value::CopyOf(args[2]), Value::CopyOf(args[3]), *regions[0], guards);
+      CheckReduction(View::Of(args[2]), View::Of(args[3]), *regions[0], guards);
     } else if (callee == "tl.tileop.gemm" && is_region(0) && is_region(1) && args.size() > 4) {
       CheckProduct(*regions[0], IsTrue(args[3]) ? 2 : 1, guards);
       CheckProduct(*regions[1], IsTrue(args[4]) ? 1 : 2, guards);
@@ -565,17 +561,16 @@ class PaddingReader {
   }
 
   static bool IsTrue(const TVMFFIAny& flag) {
-    const Value value = Value::CopyOf(flag);
+    const View value = View::Of(flag);
     return (value.is_object() ? TryGet(value, FieldId::kValue) : value).AsInt().value_or(0) != 0;
   }
 
   static int64_t MaskOf(const TVMFFIAny& region) {
-    const Value args = Get(Value::CopyOf(region), FieldId::kArgs);
-    return ConstantOf(Value::CopyOf(Elements(args)[1])).value_or(kReadWrite);
+    const View args = Get(View::Of(region), FieldId::kArgs);
+    return ConstantOf(View::Of(Elements(args)[1])).value_or(kReadWrite);
   }
 
-  void CheckReduction(const Value& type, const Value& dim, const Region& region,
-                      IndexBounds::Guards guards) {
+  void CheckReduction(View type, View dim, const Region& region, IndexBounds::Guards guards) {
     const auto name =
         (type.is_object() && type.AsString() ? type : TryGet(type, FieldId::kValue)).AsString();
     const auto position = ConstantOf(dim);
@@ -610,10 +605,11 @@ class PaddingReader {
 
   const std::vector<Parameter>& parameters_;
   const std::vector<bool>& padded_;
-  const Value file_;
-  Value placed_;  // the last node in the function's file
+  const View file_;
+  View placed_;  // the last node in the function's file
   MemoryMap memory_;
   IndexBounds bounds_;
+  const Value zero_{int64_t{0}};  // where threads and scopes begin
   std::set<Memory> cells_;
   std::unordered_map<Memory, size_t> positions_;
   std::map<size_t, Tensor> tensors_;
@@ -625,7 +621,7 @@ class PaddingReader {
 
 }  // namespace
 
-PaddingFacts ReadPadding(const Value& func, const std::vector<Parameter>& parameters,
+PaddingFacts ReadPadding(View func, const std::vector<Parameter>& parameters,
                          const std::vector<bool>& padded) {
   return PaddingReader(func, parameters, padded).Read(Get(func, FieldId::kBody));
 }

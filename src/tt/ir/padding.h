@@ -35,7 +35,7 @@ struct PaddingFacts {
  *
  * \param padded By parameter, whether it is a tensor that has padding.
  */
-PaddingFacts ReadPadding(const Value& func, const std::vector<Parameter>& parameters,
+PaddingFacts ReadPadding(View func, const std::vector<Parameter>& parameters,
                          const std::vector<bool>& padded);
 
 }  // namespace tt::ir

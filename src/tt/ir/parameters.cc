@@ -14,40 +14,39 @@ namespace {
 constexpr std::string_view kCoreId = "core_id";
 
 /*! The type of a variable, under whichever name the host has it. */
-Value TypeOfVar(const Value& var) {
-  const Value type = TryGet(var, FieldId::kTy);
+View TypeOfVar(View var) {
+  const View type = TryGet(var, FieldId::kTy);
   return type.is_none() ? TryGet(var, FieldId::kTypeAnnotation) : type;
 }
 
-Parameter ReadParameter(int64_t index, const Value& var, const Value& buffer_map) {
+Parameter ReadParameter(int64_t index, View var, View buffer_map) {
   // TVM 0.25 and TileLang: a handle that buffer_map ties to a Buffer.
-  if (const Value buffer = MapGet(buffer_map, var); !buffer.is_none()) {
+  if (const View buffer = MapGet(buffer_map, var); !buffer.is_none()) {
     return {index, var, MemoryOf(buffer), buffer};
   }
   // TVM 0.26 and newer: a variable whose type is the buffer.
-  const Value type = TypeOfVar(var);
+  const View type = TypeOfVar(var);
   if (!TryGet(type, FieldId::kShape).is_none()) return {index, var, var, type};
   const bool pointer = DtypeOfExpr(var) == "handle";
-  return {index, var, pointer ? var : Value(), Value()};
+  return {index, var, pointer ? var : View(), View()};
 }
 
 }  // namespace
 
-Value MemoryOf(const Value& buffer) {
+View MemoryOf(View buffer) {
   return KindOf(buffer) == NodeKind::kBuffer ? Get(buffer, FieldId::kData) : buffer;
 }
 
-std::string ScopeOf(const Value& buffer) {
+std::string ScopeOf(View buffer) {
   return GetString(TypeOfVar(MemoryOf(buffer)), FieldId::kStorageScope);
 }
 
-std::vector<Parameter> Parameters(const Value& func) {
-  const Value params = Get(func, FieldId::kParams);
-  const Value buffer_map = TryGet(func, FieldId::kBufferMap);
+std::vector<Parameter> Parameters(View func) {
+  const View params = Get(func, FieldId::kParams);
+  const View buffer_map = TryGet(func, FieldId::kBufferMap);
   std::vector<Parameter> out;
   for (const TVMFFIAny& param : Elements(params)) {
-    out.push_back(
-        ReadParameter(static_cast<int64_t>(out.size()), Value::CopyOf(param), buffer_map));
+    out.push_back(ReadParameter(static_cast<int64_t>(out.size()), View::Of(param), buffer_map));
   }
   return out;
 }
@@ -58,7 +57,7 @@ std::string NameOf(const Parameter& parameter) {
 }
 
 Buffer ReadBuffer(const Parameter& parameter) {
-  const Value& description = parameter.description;
+  View description = parameter.description;
   return {DtypeOf(Get(description, FieldId::kDtype)),
           Get(description, FieldId::kShape),
           Get(description, FieldId::kStrides),
@@ -68,12 +67,12 @@ Buffer ReadBuffer(const Parameter& parameter) {
           ScopeOf(parameter.memory)};
 }
 
-std::string DtypeOfExpr(const Value& expr) {
-  const Value dtype = TryGet(expr, FieldId::kDtype);
+std::string DtypeOfExpr(View expr) {
+  const View dtype = TryGet(expr, FieldId::kDtype);
   return DtypeOf(dtype.is_none() ? TypeOfVar(expr) : dtype);
 }
 
-bool IsInteger(const Value& expr) {
+bool IsInteger(View expr) {
   const std::string text = DtypeOfExpr(expr);
   std::string_view dtype = text;
   if (dtype.starts_with("u")) dtype.remove_prefix(1);
@@ -89,9 +88,8 @@ void ShapeVariables::Collect() const {
   for (const Parameter& parameter : parameters_) {
     if (!parameter.description.is_none()) {
       const Buffer buffer = ReadBuffer(parameter);
-      for (const TVMFFIAny& dimension : Elements(buffer.shape))
-        AddAll(Value::CopyOf(dimension), true);
-      for (const TVMFFIAny& stride : Elements(buffer.strides)) AddAll(Value::CopyOf(stride), false);
+      for (const TVMFFIAny& dimension : Elements(buffer.shape)) AddAll(View::Of(dimension), true);
+      for (const TVMFFIAny& stride : Elements(buffer.strides)) AddAll(View::Of(stride), false);
       AddAll(buffer.elem_offset, false);
     } else if (parameter.memory.is_none() && IsInteger(parameter.var)) {
       Add(parameter.var, false);
@@ -99,15 +97,15 @@ void ShapeVariables::Collect() const {
   }
 }
 
-void ShapeVariables::AddAll(const Value& expr, bool non_negative) const {
+void ShapeVariables::AddAll(View expr, bool non_negative) const {
   Walker walker(expr);
-  for (Value node; walker.Next(&node);) {
+  for (View node; walker.Next(&node);) {
     if (KindOf(node) == NodeKind::kVar) Add(node, non_negative && node.object() == expr.object());
     walker.PushChildren(node);
   }
 }
 
-void ShapeVariables::Add(const Value& var, bool non_negative) const {
+void ShapeVariables::Add(View var, bool non_negative) const {
   const auto is_same = [&](const Variable& known) { return known.var.object() == var.object(); };
   const auto found = std::ranges::find_if(variables_, is_same);
   if (found != variables_.end()) {
@@ -118,7 +116,7 @@ void ShapeVariables::Add(const Value& var, bool non_negative) const {
   variables_.push_back({var, GetString(var, FieldId::kName), non_negative || is_size});
 }
 
-std::optional<Size> ShapeVariables::Find(const Value& var) const {
+std::optional<Size> ShapeVariables::Find(View var) const {
   if (const auto known = defined_.find(var.object()); known != defined_.end()) return known->second;
   const auto is_same = [&](const Variable& known) { return known.var.object() == var.object(); };
   const std::vector<Variable>& variables = Variables();

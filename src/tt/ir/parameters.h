@@ -14,12 +14,12 @@ namespace tt::ir {
 
 struct Parameter {
   int64_t index;
-  Value var;
-  Value memory;       // whose identity stands for the memory; none for a scalar
-  Value description;  // the Buffer or the BufferType; none for a scalar or a raw pointer
+  View var;
+  View memory;       // whose identity stands for the memory; none for a scalar
+  View description;  // the Buffer or the BufferType; none for a scalar or a raw pointer
 };
 
-std::vector<Parameter> Parameters(const Value& func);
+std::vector<Parameter> Parameters(View func);
 
 /*! The name as the user wrote it. */
 std::string NameOf(const Parameter& parameter);
@@ -27,11 +27,11 @@ std::string NameOf(const Parameter& parameter);
 /*! What a host says about a tensor parameter. */
 struct Buffer {
   std::string dtype;  // of an element
-  Value shape;        // arrays of expressions
-  Value strides;      // empty: row-major and compact
-  Value elem_offset;  // an expression
-  Value axis_separators;
-  Value layout;       // TIRx's own; none where the strides say all
+  View shape;         // arrays of expressions
+  View strides;       // empty: row-major and compact
+  View elem_offset;   // an expression
+  View axis_separators;
+  View layout;        // TIRx's own; none where the strides say all
   std::string scope;  // "global" in DRAM
 };
 
@@ -57,9 +57,9 @@ class ShapeVariables {
    * What a variable stands for; none for one that sizes may not depend on.
    * \throw tt::Error for a name that two of the variables share, or that texts cannot hold.
    */
-  std::optional<Size> Find(const Value& var) const;
+  std::optional<Size> Find(View var) const;
   /*! From here on, a variable that the body defines stands for this. */
-  void Define(const Value& var, Size size) { defined_[var.object()] = std::move(size); }
+  void Define(View var, Size size) { defined_[var.object()] = std::move(size); }
   /*! The variables of the parameters, in their order. */
   std::vector<Value> All() const;
   /*! Their names in parameter order, with commas between; for messages. */
@@ -67,7 +67,7 @@ class ShapeVariables {
 
  private:
   struct Variable {
-    Value var;
+    View var;
     std::string name;
     bool non_negative;
   };
@@ -76,8 +76,8 @@ class ShapeVariables {
   const std::vector<Variable>& Variables() const;
   void Collect() const;
   /*! The variables of an expression; it is not negative itself where that is said. */
-  void AddAll(const Value& expr, bool non_negative) const;
-  void Add(const Value& var, bool non_negative) const;
+  void AddAll(View expr, bool non_negative) const;
+  void Add(View var, bool non_negative) const;
 
   const std::vector<Parameter>& parameters_;
   mutable bool collected_ = false;
@@ -86,15 +86,15 @@ class ShapeVariables {
 };
 
 /*! The dtype of an expression, such as "int32". */
-std::string DtypeOfExpr(const Value& expr);
+std::string DtypeOfExpr(View expr);
 
 /*! Whether an expression is one integer, of whatever width; a truth value is none. */
-bool IsInteger(const Value& expr);
+bool IsInteger(View expr);
 
 /*! The variable whose identity stands for the memory of a buffer, wherever the host keeps it. */
-Value MemoryOf(const Value& buffer);
+View MemoryOf(View buffer);
 
 /*! The storage scope of a buffer, such as "global" or "shared.dyn". */
-std::string ScopeOf(const Value& buffer);
+std::string ScopeOf(View buffer);
 
 }  // namespace tt::ir

@@ -13,14 +13,14 @@
 namespace tt::ir {
 namespace {
 
-bool IsNode(const Value& expr, std::string_view name) {
+bool IsNode(View expr, std::string_view name) {
   const std::string_view key = expr.is_object() ? std::string_view(TypeOf(expr).key) : "";
   return key.substr(key.rfind('.') + 1) == name;
 }
 
 /*! A condition a < b. */
 struct Less {
-  Value stmt;  // the IfThenElse
+  View stmt;  // the IfThenElse
   Int a, b;
 };
 
@@ -53,7 +53,7 @@ class PersistentReader {
                                                 "` cannot be recovered: " + problem);
   }
 
-  Int ReadExpr(const Value& expr) const { return ReadInt(expr, variables_); }
+  Int ReadExpr(View expr) const { return ReadInt(expr, variables_); }
 
   void CheckLaunch() const {
     if (persistent_.block.is_none() || grid_.y != 1 || grid_.z != 1) {
@@ -69,7 +69,7 @@ class PersistentReader {
   void ReadGuards() {
     Value stmt = Get(persistent_.loop, FieldId::kBody);
     for (size_t depth = 0; depth < 2 && KindOf(stmt) == NodeKind::kIfThenElse; ++depth) {
-      const Value condition = Get(stmt, FieldId::kCondition);
+      const View condition = Get(stmt, FieldId::kCondition);
       if (!IsNode(condition, "LT")) break;
       guards_.push_back(
           {stmt, ReadExpr(Get(condition, FieldId::kA)), ReadExpr(Get(condition, FieldId::kB))});
@@ -81,7 +81,7 @@ class PersistentReader {
   /*! Extents are what coordinates are the remainders of; the host has folded those of 1 away. */
   void ReadAxes() {
     const auto& binds = persistent_.coordinates;
-    const Value last = Get(binds.front(), FieldId::kValue);
+    const View last = Get(binds.front(), FieldId::kValue);
     if (IsNode(last, "Add")) group_size_ = Remainder(Get(last, FieldId::kB));
     for (size_t i = binds.size(); i-- > 1;) {
       extents_.push_back(Remainder(Get(binds[i], FieldId::kValue)));
@@ -92,7 +92,7 @@ class PersistentReader {
     extents_.push_back(guard->b);
   }
 
-  Int Remainder(const Value& expr) const {
+  Int Remainder(View expr) const {
     return IsNode(expr, "Mod") ? ReadExpr(Get(expr, FieldId::kB)) : Int(1);
   }
 
@@ -105,7 +105,7 @@ class PersistentReader {
 
     Int rest = FloorDiv(number, group_size_);
     for (size_t i = extents_.size() - 1; i-- > 0;) {
-      const Value& bind = persistent_.coordinates[extents_.size() - 1 - i];
+      View bind = persistent_.coordinates[extents_.size() - 1 - i];
       CheckEqual(ReadExpr(Get(bind, FieldId::kValue)), FloorMod(rest, extents_[i]));
       rest = FloorDiv(rest, extents_[i]);
     }
@@ -124,7 +124,7 @@ class PersistentReader {
   /*! Whatever else depends on the block or the wave would differ under another schedule. */
   void CheckUses() const {
     Walker walker(persistent_.launch);
-    for (Value node; walker.Next(&node);) {
+    for (View node; walker.Next(&node);) {
       if (node.object() == loop_var_.object() || node.object() == persistent_.block.object()) {
         Fail("the kernel uses `" + GetString(node, FieldId::kName) +
              "` beside it, which names a block or a wave");
@@ -137,10 +137,10 @@ class PersistentReader {
     }
   }
 
-  static bool Is(const Value& node, const std::vector<Value>& stmts) {
+  static bool Is(View node, const std::vector<View>& stmts) {
     return std::ranges::find(stmts, node.object(), &Value::object) != stmts.end();
   }
-  static bool Is(const Value& node, const std::vector<Less>& guards) {
+  static bool Is(View node, const std::vector<Less>& guards) {
     return std::ranges::any_of(guards,
                                [&](const Less& l) { return l.stmt.object() == node.object(); });
   }

@@ -13,10 +13,10 @@ namespace tt::ir {
 
 /*! What T.Persistent(domain, wave, index, group_size) has become. */
 struct PersistentLoop {
-  Value launch;                    // the outermost statement of the launch
-  Value loop;                      // the For over waves
-  std::vector<Value> coordinates;  // the Binds before it, that of the last axis first
-  Value block;                     // the variable of blockIdx.x
+  View launch;                    // the outermost statement of the launch
+  View loop;                      // the For over waves
+  std::vector<View> coordinates;  // the Binds before it, that of the last axis first
+  View block;                     // the variable of blockIdx.x
 };
 
 /*!

@@ -43,13 +43,13 @@ class KernelReader {
   KernelReader(const std::vector<Parameter>& parameters, Kernel* out)
       : memory_(parameters), out_(*out) {}
 
-  void Read(const Value& body) {
+  void Read(View body) {
     Walker walker(body);
-    for (Value node; walker.Next(&node);) Visit(node, &walker);
+    for (View node; walker.Next(&node);) Visit(node, &walker);
   }
 
  private:
-  void Visit(const Value& node, Walker* walker) {
+  void Visit(View node, Walker* walker) {
     scope_ = walker->context();
     switch (KindOf(node)) {
       case NodeKind::kFor: VisitFor(node, walker); break;
@@ -77,33 +77,33 @@ class KernelReader {
     walker->set_context(out_.scopes.Add(kind, scope_, std::move(node)));
   }
 
-  void VisitFor(const Value& loop, Walker* walker) {
+  void VisitFor(View loop, Walker* walker) {
     if (Get(loop, FieldId::kThreadBinding).is_none()) return Enter(Scope::kLoop, loop, walker);
     out_.grid.emplace_back(Get(loop, FieldId::kLoopVar), Get(loop, FieldId::kExtent));
   }
 
-  void VisitAttribute(const Value& stmt) {
+  void VisitAttribute(View stmt) {
     if (GetString(stmt, FieldId::kAttrKey) != "thread_extent") return;
-    const Value var = TryGet(Get(stmt, FieldId::kNode), FieldId::kVar);
+    const View var = TryGet(Get(stmt, FieldId::kNode), FieldId::kVar);
     out_.grid.emplace_back(var, Get(stmt, FieldId::kValue));
   }
 
-  void VisitOther(const Value& stmt, Walker* walker) {
-    const Value call = TryGet(stmt, FieldId::kValue);
+  void VisitOther(View stmt, Walker* walker) {
+    const View call = TryGet(stmt, FieldId::kValue);
     if (KindOf(call) == NodeKind::kCall) return VisitCall(call);
-    const Value block = TryGet(stmt, FieldId::kBlock);
+    const View block = TryGet(stmt, FieldId::kBlock);
     if (!block.is_none()) BindAxes(stmt, block, walker);
   }
 
   /*! The axes of a block are names for what they are bound to. */
-  void BindAxes(const Value& realize, const Value& block, Walker* walker) {
+  void BindAxes(View realize, View block, Walker* walker) {
     constexpr int64_t kCommReduce = 2;  // IterVarType of every TVM
-    const Value axes = Get(block, FieldId::kIterVars);
-    const Value values = Get(realize, FieldId::kIterValues);
+    const View axes = Get(block, FieldId::kIterVars);
+    const View values = Get(realize, FieldId::kIterValues);
     std::vector<Value> reduced;
     for (size_t i = 0; i < Elements(axes).size(); ++i) {
-      const Value axis = Value::CopyOf(Elements(axes)[i]);
-      const Value value = Value::CopyOf(Elements(values)[i]);
+      const View axis = View::Of(Elements(axes)[i]);
+      const View value = View::Of(Elements(values)[i]);
       out_.names.Bind(Get(axis, FieldId::kVar), value);
       if (Get(axis, FieldId::kIterType).AsInt() == kCommReduce) reduced.push_back(value);
     }
@@ -111,10 +111,10 @@ class KernelReader {
     if (starts_anew) Enter(Scope::kBlock, MakeArray(reduced), walker);
   }
 
-  void VisitBind(const Value& bind, Walker* walker) {
+  void VisitBind(View bind, Walker* walker) {
     if (memory_.Follow(bind, walker)) return;
-    const Value var = Get(bind, FieldId::kVar);
-    const Value value = Get(bind, FieldId::kValue);
+    const View var = Get(bind, FieldId::kVar);
+    const View value = Get(bind, FieldId::kValue);
     facts_[var.object()] = FactsOf(value);
     out_.names.Bind(var, value);
     walker->PushStatements(bind);
@@ -122,8 +122,8 @@ class KernelReader {
 
   // Stores.
 
-  void VisitStore(const Value& store) {
-    const Value value = Get(store, FieldId::kValue);
+  void VisitStore(View store) {
+    const View value = Get(store, FieldId::kValue);
     const Place place = PlaceOf(store);
     const Facts facts = FactsOf(value);
     if (facts.multiplies) products_.insert(place.memory);
@@ -142,15 +142,13 @@ class KernelReader {
 
   /*! Whether a place is all of its memory, on the chip. */
   static bool IsScalar(const Place& place) {
-    const Value shape = ShapeOf(place.buffer);
-    const auto is_one = [](const TVMFFIAny& extent) {
-      return ConstantOf(Value::CopyOf(extent)) == 1;
-    };
+    const View shape = ShapeOf(place.buffer);
+    const auto is_one = [](const TVMFFIAny& extent) { return ConstantOf(View::Of(extent)) == 1; };
     return std::ranges::all_of(Elements(shape), is_one) && ScopeOf(place.buffer) != "global";
   }
 
   /*! What an expression is, without conversions and names that it goes through. */
-  Value Bare(Value expr) const {
+  View Bare(View expr) const {
     for (;;) {
       if (Value value = out_.names.Find(expr); !value.is_none()) {
         expr = std::move(value);
@@ -163,16 +161,16 @@ class KernelReader {
   }
 
   /*! Whether a value is what is stored at `place` already, plus a product of two values. */
-  bool ReadSumOfProducts(const Value& value, const Place& place, std::vector<Operand>* operands) {
-    const Value sum = Bare(value);
+  bool ReadSumOfProducts(View value, const Place& place, std::vector<Operand>* operands) {
+    const View sum = Bare(value);
     if (ShortKey(sum) != "Add") return false;
-    Value a = Bare(Get(sum, FieldId::kA)), b = Bare(Get(sum, FieldId::kB));
+    View a = Bare(Get(sum, FieldId::kA)), b = Bare(Get(sum, FieldId::kB));
     if (!IsLoadOf(a, place)) std::swap(a, b);
     if (!IsLoadOf(a, place)) return false;
-    std::vector<Value> factors = {b};
+    std::vector<View> factors = {b};
     while (!factors.empty()) {
-      const Value written = factors.back();
-      const Value factor = Bare(written);
+      const View written = factors.back();
+      const View factor = Bare(written);
       factors.pop_back();
       if (factor.is_object() && ShortKey(factor) == "Mul") {
         factors.push_back(Get(factor, FieldId::kB));
@@ -191,13 +189,13 @@ class KernelReader {
     return operands->size() >= 2 && !std::ranges::all_of(*operands | std::views::drop(1), is_first);
   }
 
-  bool IsLoadOf(const Value& expr, const Place& place) {
+  bool IsLoadOf(View expr, const Place& place) {
     if (KindOf(expr) != NodeKind::kBufferLoad) return false;
     return MemoryIn(BufferOf(expr)) == place.memory &&
            IsSame(Get(expr, FieldId::kIndices), place.indices);
   }
 
-  static bool IsSame(const Value& a, const Value& b) {
+  static bool IsSame(View a, View b) {
     static constinit const GlobalFunction equal{"ffi.StructuralEqual"};
     if (a.object() == b.object()) return true;
     const auto left = Elements(a), right = Elements(b);
@@ -208,11 +206,11 @@ class KernelReader {
   }
 
   /*! Indices say where, not what: they are left out. */
-  Facts FactsOf(const Value& expr) {
+  Facts FactsOf(View expr) {
     Facts facts;
     bool loads_product = false;
     Walker walker(expr);
-    for (Value node; walker.Next(&node);) {
+    for (View node; walker.Next(&node);) {
       switch (KindOf(node)) {
         case NodeKind::kBufferLoad:
           facts.sources.push_back(MemoryIn(BufferOf(node)));
@@ -229,7 +227,7 @@ class KernelReader {
     return facts;
   }
 
-  void AddFacts(const Value& var, Facts* facts) {
+  void AddFacts(View var, Facts* facts) {
     const auto bound = facts_.find(var.object());
     if (bound == facts_.end()) return;
     for (Memory source : bound->second.sources) {
@@ -241,7 +239,7 @@ class KernelReader {
   }
 
   /*! A function of several values may multiply them. */
-  void ReadCallIn(const Value& call, Facts* facts) {
+  void ReadCallIn(View call, Facts* facts) {
     const std::string callee = CalleeOf(call);
     if (callee.empty() || StartsWithAny(callee, kForeignPrefixes)) ReportCall(callee);
     facts->multiplies |= Elements(Get(call, FieldId::kArgs)).size() > 1;
@@ -253,7 +251,7 @@ class KernelReader {
 
   // Calls.
 
-  void VisitCall(const Value& call) {
+  void VisitCall(View call) {
     const std::string callee = CalleeOf(call);
     if (callee.starts_with("tl.tileop.") && callee.find("gemm") != std::string::npos) {
       if (!ReadGemm(Get(call, FieldId::kArgs))) ReportCall(callee);
@@ -268,13 +266,13 @@ class KernelReader {
   }
 
   /*! gemm(A, B, C, transpose_A, transpose_B, M, N, K, policy, clear, ...), of TileLang 0.1.15. */
-  bool ReadGemm(const Value& args) {
+  bool ReadGemm(View args) {
     const auto elements = Elements(args);
     if (elements.size() < 10) return false;
     std::array<std::optional<Place>, 3> places;
-    for (size_t i = 0; i < places.size(); ++i) places[i] = RegionOf(Value::CopyOf(elements[i]));
+    for (size_t i = 0; i < places.size(); ++i) places[i] = RegionOf(View::Of(elements[i]));
     const auto transposes_a = FlagOf(elements[3]), transposes_b = FlagOf(elements[4]);
-    const auto k = ConstantOf(Value::CopyOf(elements[7]));
+    const auto k = ConstantOf(View::Of(elements[7]));
     if (!places[0] || !places[1] || !places[2] || !transposes_a || !transposes_b || !k)
       return false;
     const auto operand = [&](Place place, bool k_is_last) -> std::optional<Operand> {
@@ -298,39 +296,39 @@ class KernelReader {
   }
 
   static std::optional<bool> FlagOf(const TVMFFIAny& any) {
-    const Value flag = Value::CopyOf(any);
+    const View flag = View::Of(any);
     if (flag.type_index() == kTVMFFIBool) return flag.AsInt() != 0;
     const auto number = ConstantOf(flag);
     return number ? std::optional(*number != 0) : std::nullopt;
   }
 
   /*! tl.region(load, mask, extents...) */
-  std::optional<Place> RegionOf(const Value& arg) {
+  std::optional<Place> RegionOf(View arg) {
     if (CalleeOf(arg) != "tl.region") return std::nullopt;
-    const Value args = Get(arg, FieldId::kArgs);
+    const View args = Get(arg, FieldId::kArgs);
     const auto elements = Elements(args);
     if (elements.size() < 2) return std::nullopt;
-    const Value load = Value::CopyOf(elements[0]);
+    const View load = View::Of(elements[0]);
     if (KindOf(load) != NodeKind::kBufferLoad) return std::nullopt;
     Place place = PlaceOf(load);
     for (const TVMFFIAny& extent : elements.subspan(2))
-      place.extents.push_back(ConstantOf(Value::CopyOf(extent)));
+      place.extents.push_back(ConstantOf(View::Of(extent)));
     // An extent for every index, or it is no region that anyone can follow.
     if (place.extents.size() != Elements(place.indices).size()) return std::nullopt;
     return place;
   }
 
-  void ReadTileOperation(const std::string& callee, const Value& args) {
+  void ReadTileOperation(const std::string& callee, View args) {
     Memories sources;
     std::vector<Place> targets, copied;
     for (const TVMFFIAny& element : Elements(args)) {
-      const Value arg = Value::CopyOf(element);
+      const View arg = View::Of(element);
       auto place = RegionOf(arg);
       if (!place) {
         if (KindOf(arg) == NodeKind::kOther) FactsOf(arg);
         continue;
       }
-      const auto mask = ConstantOf(Value::CopyOf(Elements(Get(arg, FieldId::kArgs))[1]));
+      const auto mask = ConstantOf(View::Of(Elements(Get(arg, FieldId::kArgs))[1]));
       const bool writes = !mask || (*mask & kWrite) != 0;
       if (!writes) sources.push_back(place->memory);
       (writes ? targets : copied).push_back(*std::move(place));
@@ -355,14 +353,13 @@ class KernelReader {
     }
   }
 
-  Place PlaceOf(const Value& access) {
-    Value buffer = BufferOf(access);
-    const Memory memory = MemoryIn(buffer);
-    return {memory, std::move(buffer), Get(access, FieldId::kIndices), {}};
+  Place PlaceOf(View access) {
+    const View buffer = BufferOf(access);
+    return {MemoryIn(buffer), buffer, Get(access, FieldId::kIndices), {}};
   }
 
-  Memory MemoryIn(const Value& buffer) {
-    const Value var = MemoryOf(buffer);
+  Memory MemoryIn(View buffer) {
+    const View var = MemoryOf(buffer);
     const auto memories = memory_.Find(var);
     if (memories.size() == 1) return memories.front();
     if (memories.size() > 1) SetOnce(&out_.problem, "a pointer that is chosen at run time");
@@ -393,13 +390,13 @@ bool Scopes::IsConditional(size_t inner, size_t outer) const {
   return false;
 }
 
-Kernel FindProducts(const Value& body, const std::vector<Parameter>& parameters) {
+Kernel FindProducts(View body, const std::vector<Parameter>& parameters) {
   Kernel kernel;
   KernelReader(parameters, &kernel).Read(body);
   return kernel;
 }
 
-Value ShapeOf(const Value& buffer) {
+View ShapeOf(View buffer) {
   const bool is_buffer = KindOf(buffer) == NodeKind::kBuffer;
   return TryGet(is_buffer ? buffer : TryGet(buffer, FieldId::kTy), FieldId::kShape);
 }

@@ -45,14 +45,14 @@ class Scopes {
 /*! Elements of a buffer: one element, or the first of a region and the region's extents. */
 struct Place {
   Memory memory = nullptr;
-  Value buffer;
-  Value indices;
+  View buffer;
+  View indices;
   std::vector<std::optional<int64_t>> extents;  // none of a single element
 };
 
 /*! A factor of a product. */
 struct Operand {
-  Value expr;                  // of a single element: the factor as it is written
+  View expr;                   // of a single element: the factor as it is written
   Place place;                 // where it comes from, if it comes from one place
   std::optional<size_t> axis;  // of a region: the one that is summed over
 };
@@ -79,7 +79,7 @@ struct Write {
 struct Kernel {
   Scopes scopes;
   Names names;
-  std::vector<std::pair<Value, Value>> grid;  // variables of the launch and their extents
+  std::vector<std::pair<View, View>> grid;  // variables of the launch and their extents
   std::vector<Product> gemms, sums;  // of whole regions by gemm operations; of single elements
   std::vector<Write> writes;
   Flow flow;            // without what flows from a memory straight to itself
@@ -87,10 +87,10 @@ struct Kernel {
   std::string problem_of_sums;  // the same of the sums
 };
 
-Kernel FindProducts(const Value& body, const std::vector<Parameter>& parameters);
+Kernel FindProducts(View body, const std::vector<Parameter>& parameters);
 
 /*! The extents of a buffer, as an array of expressions. */
-Value ShapeOf(const Value& buffer);
+View ShapeOf(View buffer);
 
 /*! A problem is said once: the first. */
 void SetOnce(std::string* problem, const std::string& text);

@@ -18,14 +18,14 @@ class ReductionFinder {
  public:
   explicit ReductionFinder(const std::vector<Parameter>& parameters) : memory_(parameters) {}
 
-  bool Find(const Value& body) {
+  bool Find(View body) {
     Walker walker(body);
-    for (Value node; !accumulates_ && walker.Next(&node);) Visit(node, &walker);
+    for (View node; !accumulates_ && walker.Next(&node);) Visit(node, &walker);
     return accumulates_ || flow_.IsCyclic();
   }
 
  private:
-  void Visit(const Value& node, Walker* walker) {
+  void Visit(View node, Walker* walker) {
     scope_ = walker->context();
     switch (KindOf(node)) {
       case NodeKind::kBufferStore: return VisitStore(node);
@@ -44,10 +44,10 @@ class ReductionFinder {
   }
 
   /*! What decides whether and how often the stores below happen flows into each of them. */
-  void VisitControl(const Value& stmt, Walker* walker) {
+  void VisitControl(View stmt, Walker* walker) {
     Memories sources;
     for (FieldId field : {FieldId::kCondition, FieldId::kMin, FieldId::kExtent}) {
-      const Value expr = TryGet(stmt, field);
+      const View expr = TryGet(stmt, field);
       const NodeKind kind = KindOf(expr);
       if (kind != NodeKind::kIntImm && kind != NodeKind::kLeaf) Collect(expr, &sources);
     }
@@ -60,9 +60,9 @@ class ReductionFinder {
     walker->PushStatements(stmt);
   }
 
-  void VisitStore(const Value& store) {
+  void VisitStore(View store) {
     const auto targets = TargetsOf(BufferOf(store));
-    const Value value = Get(store, FieldId::kValue);
+    const View value = Get(store, FieldId::kValue);
     // What nearly every reduction looks like, and the end of the search.
     accumulates_ |= LoadsFirst(value, targets);
     if (accumulates_) return;
@@ -73,9 +73,9 @@ class ReductionFinder {
   }
 
   /*! Whether the leftmost operand of an expression is a load from one of these memories. */
-  bool LoadsFirst(const Value& expr, std::span<const Memory> memories) {
+  bool LoadsFirst(View expr, std::span<const Memory> memories) {
     Walker walker(expr);
-    for (Value node; walker.Next(&node);) {
+    for (View node; walker.Next(&node);) {
       if (KindOf(node) == NodeKind::kBufferLoad) {
         const auto loaded = TargetsOf(BufferOf(node));
         return std::ranges::find_first_of(loaded, memories) != loaded.end();
@@ -86,26 +86,26 @@ class ReductionFinder {
     return false;
   }
 
-  void VisitBind(const Value& bind, Walker* walker) {
-    const Value var = Get(bind, FieldId::kVar);
+  void VisitBind(View bind, Walker* walker) {
+    const View var = Get(bind, FieldId::kVar);
     Memories sources;
     Collect(Get(bind, FieldId::kValue), &sources);
     memory_.Allocate(var);
     bound_.insert(var.object());
     const Memory target = var.object();
     AddFlow(sources, {&target, 1});
-    const Value body = TryGet(bind, FieldId::kBody);
+    const View body = TryGet(bind, FieldId::kBody);
     if (!body.is_none()) walker->Push(body);
   }
 
   /*! An operation on ranges of memory: values flow from those it reads to those it writes. */
-  void VisitCall(const Value& call, Walker* walker) {
+  void VisitCall(View call, Walker* walker) {
     if (IsOpaque(call)) return;
     Memories sources;
     Memories targets;
-    const Value args = Get(call, FieldId::kArgs);
+    const View args = Get(call, FieldId::kArgs);
     for (const TVMFFIAny& element : Elements(args)) {
-      const Value arg = Value::CopyOf(element);
+      const View arg = View::Of(element);
       const auto range = memory_.RangeOf(arg, walker);
       if (!range) {
         Collect(arg, &sources);
@@ -116,15 +116,15 @@ class ReductionFinder {
     AddFlow(sources, targets);
   }
 
-  void VisitTilePrimitive(const Value& call, Walker* walker) {
+  void VisitTilePrimitive(View call, Walker* walker) {
     Memories sources;
     Memories targets;
-    const Value args = Get(call, FieldId::kArgs);
+    const View args = Get(call, FieldId::kArgs);
     const auto elements = Elements(args);
     const TilePrimitive primitive(GetString(Get(call, FieldId::kOp), FieldId::kName), elements);
     accumulates_ |= primitive.accumulates();
     for (size_t i = 0; i < elements.size(); ++i) {
-      const Value arg = Value::CopyOf(elements[i]);
+      const View arg = View::Of(elements[i]);
       if (KindOf(arg) == NodeKind::kBufferRegion) {
         NoteRange(BufferOf(arg), {}, primitive.AccessOf(i), &sources, &targets);
         walker->PushChildren(arg);
@@ -135,7 +135,7 @@ class ReductionFinder {
     AddFlow(sources, targets);
   }
 
-  void NoteRange(const Value& buffer, const Memories& memories, Access access, Memories* sources,
+  void NoteRange(View buffer, const Memories& memories, Access access, Memories* sources,
                  Memories* targets) {
     const auto named = buffer.is_none() ? std::span<const Memory>(memories) : TargetsOf(buffer);
     if (access & kRead) sources->insert(sources->end(), named.begin(), named.end());
@@ -143,9 +143,9 @@ class ReductionFinder {
   }
 
   /*! Everything that an expression loads, and the names that it uses. */
-  void Collect(const Value& expr, Memories* sources) {
+  void Collect(View expr, Memories* sources) {
     Walker walker(expr);
-    for (Value node; walker.Next(&node);) {
+    for (View node; walker.Next(&node);) {
       if (KindOf(node) == NodeKind::kBufferLoad) NoteSource(BufferOf(node), sources);
       if (KindOf(node) == NodeKind::kVar) VisitVar(node, sources);
       if (KindOf(node) == NodeKind::kCall && IsOpaque(node)) return;
@@ -153,7 +153,7 @@ class ReductionFinder {
     }
   }
 
-  void VisitVar(const Value& var, Memories* sources) {
+  void VisitVar(View var, Memories* sources) {
     if (bound_.contains(var.object())) {
       sources->push_back(var.object());
     } else {
@@ -162,19 +162,19 @@ class ReductionFinder {
   }
 
   /*! A call of a function, of an operation that may accumulate, or of one that gets a pointer. */
-  bool IsOpaque(const Value& call) {
+  bool IsOpaque(View call) {
     const std::string callee = CalleeOf(call);
     accumulates_ |= callee.empty() || MayAccumulate(callee);
     return accumulates_;
   }
 
-  void NoteSource(const Value& buffer, Memories* sources) {
+  void NoteSource(View buffer, Memories* sources) {
     const auto memories = TargetsOf(buffer);
     sources->insert(sources->end(), memories.begin(), memories.end());
   }
 
-  std::span<const Memory> TargetsOf(const Value& buffer) {
-    const Value var = MemoryOf(buffer);
+  std::span<const Memory> TargetsOf(View buffer) {
+    const View var = MemoryOf(buffer);
     if (memory_.Find(var).empty()) memory_.Allocate(var);
     return memory_.Find(var);
   }
@@ -187,11 +187,11 @@ class ReductionFinder {
     }
   }
 
-  void NoteReduceAxes(const Value& block) {
+  void NoteReduceAxes(View block) {
     constexpr int64_t kCommReduce = 2;  // IterVarType of every TVM
-    const Value iter_vars = Get(block, FieldId::kIterVars);
+    const View iter_vars = Get(block, FieldId::kIterVars);
     for (const TVMFFIAny& iter_var : Elements(iter_vars)) {
-      accumulates_ |= Get(Value::CopyOf(iter_var), FieldId::kIterType).AsInt() == kCommReduce;
+      accumulates_ |= Get(View::Of(iter_var), FieldId::kIterType).AsInt() == kCommReduce;
     }
   }
 
@@ -206,7 +206,7 @@ class ReductionFinder {
 
 }  // namespace
 
-bool MayReduce(const Value& body, const std::vector<Parameter>& parameters) {
+bool MayReduce(View body, const std::vector<Parameter>& parameters) {
   return ReductionFinder(parameters).Find(body);
 }
 

@@ -76,7 +76,7 @@ class SizeReader {
  public:
   explicit SizeReader(const ShapeVariables& variables) : variables_(variables) {}
 
-  Size Read(const Value& expr) {
+  Size Read(View expr) {
     if (const auto constant = ConstantOf(expr)) return {*constant, constant};
     if (expr.type_index() < kTVMFFIDynObjectBegin) Fail("a value that is no integer expression");
     // Hosts share subexpressions; reading each once keeps the work linear.
@@ -89,7 +89,7 @@ class SizeReader {
   }
 
  private:
-  Size ReadNode(const Value& expr) {
+  Size ReadNode(View expr) {
     switch (KindOf(expr)) {
       case NodeKind::kVar: return ReadVar(expr);
       case NodeKind::kCall: return ReadCall(expr);
@@ -104,7 +104,7 @@ class SizeReader {
     return Apply(*op, Read(Get(expr, FieldId::kA)), Read(Get(expr, FieldId::kB)));
   }
 
-  Size ReadVar(const Value& var) const {
+  Size ReadVar(View var) const {
     const std::string name = "`" + GetString(var, FieldId::kName) + "`";
     if (!IsInteger(var)) Fail("variable " + name + ", which is no integer");
     const auto size = variables_.Find(var);
@@ -112,19 +112,18 @@ class SizeReader {
     return *size;
   }
 
-  Size ReadCall(const Value& call) {
+  Size ReadCall(View call) {
     const std::string callee = CalleeOf(call);
     const auto op = FindOperator(kCalls, WithoutNamespace(callee));
-    const Value args = Get(call, FieldId::kArgs);
+    const View args = Get(call, FieldId::kArgs);
     if (!op || Elements(args).size() != 2) {
       Fail(callee.empty() ? "a call of a function" : "a call of " + callee);
     }
-    return Apply(*op, Read(Value::CopyOf(Elements(args)[0])),
-                 Read(Value::CopyOf(Elements(args)[1])));
+    return Apply(*op, Read(View::Of(Elements(args)[0])), Read(View::Of(Elements(args)[1])));
   }
 
-  Size ReadCast(const Value& cast) {
-    const Value inner = Get(cast, FieldId::kValue);
+  Size ReadCast(View cast) {
+    const View inner = Get(cast, FieldId::kValue);
     if (!IsInteger(cast) || !IsInteger(inner)) Fail("a cast from or to what is no integer");
     Size size = Read(inner);
     const std::string dtype = DtypeOfExpr(cast);
@@ -180,32 +179,31 @@ class SizeReader {
   int depth_ = 0;
 };
 
-bool IsEmptyMap(const Value& map) {
+bool IsEmptyMap(View map) {
   static constinit const GlobalFunction size{"ffi.MapSize"};
   return map.is_none() || *size({map.raw()}).AsInt() == 0;
 }
 
 }  // namespace
 
-Size ReadSize(const Value& expr, const ShapeVariables& variables) {
+Size ReadSize(View expr, const ShapeVariables& variables) {
+  if (const auto constant = ConstantOf(expr)) return {*constant, constant};
   return SizeReader(variables).Read(expr);
 }
 
-Int ReadInt(const Value& expr, const ShapeVariables& variables) {
-  return ReadSize(expr, variables).value;
-}
+Int ReadInt(View expr, const ShapeVariables& variables) { return ReadSize(expr, variables).value; }
 
 bool IsRowMajor(const Buffer& buffer, const ShapeVariables& variables) {
   if (!Elements(buffer.axis_separators).empty()) return false;
-  const Value& layout = buffer.layout;
+  View layout = buffer.layout;
   if (layout.is_none()) return true;
   if (TypeOf(layout).key != "tirx.TileLayout") return false;
-  const Value replica = Get(layout, FieldId::kReplica);
+  const View replica = Get(layout, FieldId::kReplica);
   if (!Elements(replica).empty() || !IsEmptyMap(Get(layout, FieldId::kOffset))) return false;
-  const Value axes = Get(layout, FieldId::kShard);
+  const View axes = Get(layout, FieldId::kShard);
   Int expected = 1;
   for (size_t i = Elements(axes).size(); i-- > 0;) {
-    const Value axis = Value::CopyOf(Elements(axes)[i]);
+    const View axis = View::Of(Elements(axes)[i]);
     if (GetString(Get(axis, FieldId::kAxis), FieldId::kName) != "m") return false;
     const Int extent = ReadInt(Get(axis, FieldId::kExtent), variables);
     if (extent != 1 && ReadInt(Get(axis, FieldId::kStride), variables) != expected) return false;

@@ -18,10 +18,10 @@ namespace tt::ir {
  *
  * \throw tt::Error for anything else, saying what it is.
  */
-Int ReadInt(const Value& expr, const ShapeVariables& variables);
+Int ReadInt(View expr, const ShapeVariables& variables);
 
 /*! ReadInt, and the least that the integer can be where that is known. */
-Size ReadSize(const Value& expr, const ShapeVariables& variables);
+Size ReadSize(View expr, const ShapeVariables& variables);
 
 /*! Whether a buffer counts its elements in memory, the last axis fastest and without gaps. */
 bool IsRowMajor(const Buffer& buffer, const ShapeVariables& variables);

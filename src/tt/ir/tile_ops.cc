@@ -49,10 +49,10 @@ constexpr Reduction kReductions[] = {
 constexpr std::string_view kTilePrefix = "tirx.tile.";
 
 /*! Anything but a constant false may be true. */
-bool MayBeTrue(const Value& flag) {
+bool MayBeTrue(View flag) {
   const bool number = flag.type_index() == kTVMFFIBool || KindOf(flag) == NodeKind::kIntImm;
   if (!number) return !flag.is_none();
-  const Value value = flag.is_object() ? Get(flag, FieldId::kValue) : flag;
+  const View value = flag.is_object() ? Get(flag, FieldId::kValue) : flag;
   return value.AsInt() != 0;
 }
 
@@ -86,8 +86,8 @@ TilePrimitive::TilePrimitive(std::string_view op, std::span<const TVMFFIAny> arg
   destinations_ = known->destinations;
   const auto position = known->accumulate < 0 ? args.size() + known->accumulate
                                               : static_cast<size_t>(known->accumulate);
-  updates_ = known->accumulate != 0 &&
-             (position >= args.size() || MayBeTrue(Value::CopyOf(args[position])));
+  updates_ =
+      known->accumulate != 0 && (position >= args.size() || MayBeTrue(View::Of(args[position])));
 }
 
 Access TilePrimitive::AccessOf(size_t position) const {

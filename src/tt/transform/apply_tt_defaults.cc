@@ -115,7 +115,8 @@ ir::Entries Complete(const Value& func, const std::vector<ir::Launch>& launches,
     if (!value.is_none()) inputs.emplace_back(key, value);
   };
   add(input::kDevice, device::kDefaultDevice);
-  const Value all_cores = WholeWorkerGrid(Inputs(ir::MakeMap(inputs)).Device());
+  const Value device = ir::MakeMap(inputs);
+  const Value all_cores = WholeWorkerGrid(Inputs(device).Device());
   if (ir::MapGet(overrides, input::kCores).is_none() && UsesWholeDevice(attrs)) {
     inputs.emplace_back(input::kCores, all_cores);
   } else {
@@ -138,7 +139,8 @@ ir::Entries Complete(const Value& func, const std::vector<ir::Launch>& launches,
 
 /*! Refuses the function with all inputs that are wrong, not just the first. */
 void Validate(const Value& func, const ir::Entries& entries) {
-  const Inputs inputs(ir::MakeMap(entries));
+  const Value map = ir::MakeMap(entries);
+  const Inputs inputs(map);
   std::vector<ir::Diagnostic> diagnostics;
   const auto check = [&](auto read) {
     try {
@@ -165,8 +167,9 @@ Value Apply(const Value& func, const Value& overrides) {
   const ir::Entries inputs = Complete(func, launches, overrides);
   Validate(func, inputs);
   Keys obsolete;
+  const Value chosen = ir::MakeMap(inputs);
   for (const ir::Interned* key : {&input::kScheduleBlockSize, &input::kSwizzlePanel}) {
-    if (ir::MapGet(ir::MakeMap(inputs), *key).is_none()) obsolete.push_back(key);
+    if (ir::MapGet(chosen, *key).is_none()) obsolete.push_back(key);
   }
   Value out = WithoutAttributes(WithAttributes(func, inputs), obsolete);
   if (out.object() == func.object()) return out;

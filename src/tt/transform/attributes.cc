@@ -32,7 +32,7 @@ decltype(auto) Naming(const char* key, Call call) {
 CoreRange ReadRange(const Value& rectangle) {
   std::vector<int64_t> corners;
   for (const TVMFFIAny& corner : ir::Elements(rectangle)) {
-    const auto value = ir::ConstantOf(Value::CopyOf(corner));
+    const auto value = ir::ConstantOf(ir::View::Of(corner));
     if (value) corners.push_back(*value);
   }
   if (corners.size() != 4 || ir::Elements(rectangle).size() != 4) {
@@ -47,7 +47,7 @@ device::FieldValue ReadField(const Value& value) {
   if (value.type_index() != kTVMFFIArray) return device::Mistyped{"no integer, text or list"};
   std::vector<int64_t> numbers;
   for (const TVMFFIAny& element : ir::Elements(value)) {
-    const auto number = ir::ConstantOf(Value::CopyOf(element));
+    const auto number = ir::ConstantOf(ir::View::Of(element));
     if (!number) return device::Mistyped{"a list of more than integers"};
     numbers.push_back(*number);
   }
@@ -95,8 +95,8 @@ class Moved {
 
 Inputs Inputs::Of(const Value& func) { return Inputs(AttributesOf(func)); }
 
-Value Inputs::Required(const ir::Interned& key) const {
-  Value value = ir::MapGet(attrs_, key);
+ir::View Inputs::Required(const ir::Interned& key) const {
+  const ir::View value = ir::MapGet(attrs_, key);
   if (value.is_none()) {
     throw Error(ErrorCode::kMissingInput, std::string("attribute ") + key.text() + " is missing");
   }
@@ -138,7 +138,7 @@ plan::CoreSet Inputs::Cores() const {
   const device::Device device = Device();
   std::vector<CoreRange> ranges;
   for (const TVMFFIAny& rectangle : ir::Elements(rectangles)) {
-    ranges.push_back(ReadRange(Value::CopyOf(rectangle)));
+    ranges.push_back(ReadRange(ir::View::Of(rectangle)));
   }
   return Naming(input::kCores.text(), [&] {
     for (const CoreRange& range : ranges) plan::CheckOnDevice(range, device);
@@ -206,7 +206,7 @@ Value ToValue(const std::vector<tt::Int>& numbers) {
   return ir::MakeArray(values);
 }
 
-bool Equal(const Value& a, const Value& b) {
+bool Equal(ir::View a, ir::View b) {
   static constinit const ir::GlobalFunction equal{"ffi.StructuralEqual"};
   if (a.type_index() != b.type_index()) return false;
   if (a.is_object() && a.object() == b.object()) return true;
@@ -214,13 +214,13 @@ bool Equal(const Value& a, const Value& b) {
   return *equal({a.raw(), b.raw(), no.raw(), no.raw()}).AsInt() != 0;
 }
 
-Value AttributesOf(const Value& func) {
+ir::View AttributesOf(ir::View func) {
   return ir::TryGet(ir::TryGet(func, ir::FieldId::kAttrs), ir::FieldId::kDict);
 }
 
 Value WithAttributes(const Value& func, const ir::Entries& attributes) {
   static constinit const ir::GlobalFunction with_attrs{"ir.BaseFuncWithAttrs"};
-  const Value present = AttributesOf(func);
+  const ir::View present = AttributesOf(func);
   const bool unchanged = std::ranges::all_of(attributes, [&](const auto& entry) {
     return Equal(ir::MapGet(present, entry.first), entry.second);
   });

@@ -35,7 +35,7 @@ inline constinit const ir::Interned kBufferLayouts{"tt_buffer_layouts"};
 /*! The inputs of one function. What is missing, mistyped or unknown is refused by its key. */
 class Inputs {
  public:
-  explicit Inputs(ir::Value attrs) : attrs_(std::move(attrs)) {}
+  explicit Inputs(ir::View attrs) : attrs_(attrs) {}
   static Inputs Of(const ir::Value& func);
 
   device::Device Device() const;
@@ -53,12 +53,12 @@ class Inputs {
   transform::BufferLayouts BufferLayouts() const;
 
  private:
-  ir::Value Required(const ir::Interned& key) const;
+  ir::View Required(const ir::Interned& key) const;
   std::string String(const ir::Interned& key) const;
   int64_t Int(const ir::Interned& key) const;
   std::optional<int64_t> OptionalInt(const ir::Interned& key) const;
 
-  ir::Value attrs_;
+  ir::View attrs_;
 };
 
 /*! A number; as text where it depends on shape variables. */
@@ -66,10 +66,10 @@ ir::Value ToValue(const Int& number);
 ir::Value ToValue(const std::vector<Int>& numbers);
 
 /*! Whether two attributes are structurally equal. */
-bool Equal(const ir::Value& a, const ir::Value& b);
+bool Equal(ir::View a, ir::View b);
 
 /*! The attributes of a function as a map. */
-ir::Value AttributesOf(const ir::Value& func);
+ir::View AttributesOf(ir::View func);
 
 /*! The function with these attributes set; the same object where it has them already. */
 ir::Value WithAttributes(const ir::Value& func, const ir::Entries& attributes);

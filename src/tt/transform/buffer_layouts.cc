@@ -16,7 +16,7 @@ std::optional<std::vector<int64_t>> ToNumbers(const Value& list) {
   if (list.type_index() != kTVMFFIArray) return std::nullopt;
   std::vector<int64_t> out;
   for (const TVMFFIAny& element : ir::Elements(list)) {
-    const auto number = ir::ConstantOf(Value::CopyOf(element));
+    const auto number = ir::ConstantOf(ir::View::Of(element));
     if (!number) return std::nullopt;
     out.push_back(*number);
   }
@@ -88,7 +88,7 @@ std::vector<CoreRange> ReadCores(const Value& rectangles) {
   if (rectangles.type_index() != kTVMFFIArray) Fields::Mistyped("cores", expected);
   std::vector<CoreRange> out;
   for (const TVMFFIAny& rectangle : ir::Elements(rectangles)) {
-    const auto corners = ToNumbers(Value::CopyOf(rectangle));
+    const auto corners = ToNumbers(ir::View::Of(rectangle));
     if (!corners || corners->size() != 4) Fields::Mistyped("cores", expected);
     out.push_back({(*corners)[0], (*corners)[1], (*corners)[2], (*corners)[3]});
   }
@@ -151,8 +151,9 @@ BufferLayouts ReadBufferLayouts(const Value& layouts) {
   }
   BufferLayouts out;
   for (const TVMFFIAny& entry : ir::Elements(layouts)) {
-    Fields fields(Value::CopyOf(entry));
-    const auto index = ir::ConstantOf(fields.Take("param_index"));
+    Fields fields(ir::View::Of(entry));
+    const Value position = fields.Take("param_index");
+    const auto index = ir::ConstantOf(position);
     if (!index) Fields::Mistyped("param_index", "an integer");
     try {
       if (!out.emplace(*index, ReadLayout(fields)).second) {

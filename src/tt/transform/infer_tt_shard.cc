@@ -81,7 +81,7 @@ std::string Describe(const Parameter& parameter) {
 plan::Shape ReadShape(const Value& shape, const ir::ShapeVariables& variables) {
   plan::Shape out;
   for (const TVMFFIAny& extent : ir::Elements(shape)) {
-    out.push_back(ir::ReadInt(Value::CopyOf(extent), variables));
+    out.push_back(ir::ReadInt(ir::View::Of(extent), variables));
   }
   return out;
 }
@@ -112,7 +112,7 @@ void CheckCompact(const ir::Buffer& buffer, const plan::Shape& shape,
   }
   Int compact = 1;
   for (size_t i = strides.size(); i-- > 0;) {
-    const Int stride = ir::ReadInt(Value::CopyOf(strides[i]), variables);
+    const Int stride = ir::ReadInt(ir::View::Of(strides[i]), variables);
     // The stride of a dimension of one element is never used.
     if (stride != compact && shape[i] != 1) {
       throw Error(ErrorCode::kStrides, "dimension " + std::to_string(i) + " has stride " +
@@ -193,15 +193,17 @@ void CheckLaidOut(const Value& func, const std::vector<Parameter>& parameters,
     diagnostics.push_back({ErrorCode::kBufferLayoutParameter,
                            "attribute tt_buffer_layouts: parameter " + std::to_string(index) +
                                " is no tensor of the function",
-                           "annotate the tensor again with annotate_tt_layout", Value(), Value()});
+                           "annotate the tensor again with annotate_tt_layout",
+                           {},
+                           {}});
   }
   if (!diagnostics.empty()) ir::Refuse(func, diagnostics);
 }
 
 /*! What a parameter cannot be made responsible for has no place in a plan. */
-void CheckNotForeign(const Value& func, const std::vector<Value>& foreign) {
+void CheckNotForeign(const Value& func, const std::vector<ir::View>& foreign) {
   std::vector<ir::Diagnostic> diagnostics;
-  for (const Value& buffer : foreign) {
+  for (const ir::View& buffer : foreign) {
     diagnostics.push_back({ErrorCode::kForeignMemory,
                            "buffer `" + ir::GetString(buffer, ir::FieldId::kName) +
                                "` lies in DRAM that belongs to no parameter; expected a tensor "
@@ -225,14 +227,18 @@ std::vector<Tensor> LayOutAll(const Value& func, const std::vector<Parameter>& p
            Describe(parameter) + " is a raw pointer; expected a tensor with a shape",
            "run this pass before the host/device split, where tensors still have "
            "their shapes",
-           parameter.var, Value()});
+           parameter.var,
+           {}});
       continue;
     }
     try {
       tensors.push_back(LayOut(parameter, variables, context));
     } catch (const Error& error) {
-      diagnostics.push_back({error.code(), Describe(parameter) + ": " + error.what(),
-                             HelpFor(error.code()), parameter.var, Value()});
+      diagnostics.push_back({error.code(),
+                             Describe(parameter) + ": " + error.what(),
+                             HelpFor(error.code()),
+                             parameter.var,
+                             {}});
     }
   }
   if (!diagnostics.empty()) ir::Refuse(func, diagnostics);
@@ -389,7 +395,7 @@ Value InferAndWarn(const Value& func) {
 }  // namespace
 
 Value InferShard(const Value& func, std::vector<ir::Warning>* warnings) {
-  const std::vector<Value> launches = ir::LaunchBodies(func);
+  const std::vector<ir::View> launches = ir::LaunchBodies(func);
   if (launches.empty()) return WithoutAttributes(func, ShardKeys());
   const Inputs inputs = Inputs::Of(func);
   const Context context = {inputs.Device(), inputs.LayoutType(), inputs.Tile(), inputs.DataFormat(),
@@ -409,7 +415,7 @@ Value InferShard(const Value& func, std::vector<ir::Warning>* warnings) {
   }
   const OnChipContext on_chip = OnChipContextOf(context, tensors);
   std::vector<Value> entries;
-  for (const Value& launch : launches) {
+  for (const ir::View& launch : launches) {
     const OnChipNeeds needs = OnChipNeedsOf(ir::ReadOnChip(launch, parameters), on_chip);
     entries.push_back(needs.entry);
     WarnOfCapacity(func, context.device, needs.problems, warnings);

@@ -33,7 +33,7 @@ Value RunOn(const Value& func, const FunctionTransform& transform) {
 }
 
 ir::Diagnostic ToDiagnostic(const Error& error) {
-  return {error.code(), error.what(), HelpFor(error.kind()), Value(), Value()};
+  return {error.code(), error.what(), HelpFor(error.kind()), {}, {}};
 }
 
 Value MakePass(const char* name, FunctionTransform transform) {

@@ -58,7 +58,7 @@ std::string Show(const Value& value) {
   if (const auto text = value.AsString()) return '"' + *text + '"';
   if (value.type_index() == kTVMFFIArray) {
     return ShowItems(ir::Elements(value), "[", "]",
-                     [](const TVMFFIAny& item) { return Show(Value::CopyOf(item)); });
+                     [](const TVMFFIAny& item) { return Show(ir::View::Of(item)); });
   }
   if (value.type_index() == kTVMFFIMap) {
     return ShowItems(ir::MapItems(value), "{", "}",
@@ -85,8 +85,8 @@ void Compare(const std::string& path, const Value& found, const Value& expected,
   const auto expected_items = ir::Elements(expected);
   if (both(kTVMFFIArray) && found_items.size() == expected_items.size()) {
     for (size_t i = 0; i < found_items.size(); ++i) {
-      Compare(path + "[" + std::to_string(i) + "]", Value::CopyOf(found_items[i]),
-              Value::CopyOf(expected_items[i]), out);
+      Compare(path + "[" + std::to_string(i) + "]", ir::View::Of(found_items[i]),
+              ir::View::Of(expected_items[i]), out);
     }
   } else if (both(kTVMFFIMap)) {
     for (const auto& [key, value] : ir::MapItems(expected)) {
@@ -121,16 +121,18 @@ class Verifier {
   /*! \param key The attribute of which nothing more is to be said. */
   void Report(ErrorCode code, const std::string& key, const std::string& message) {
     reported_.push_back(key);
-    diagnostics_.push_back({code, message, kHelp, Value(), Value()});
+    diagnostics_.push_back({code, message, kHelp, {}, {}});
   }
 
   /*! What inference warns of, as the kernel may be meant for another device, ends here. */
   void VerifyCapacity(const std::vector<ir::Warning>& warnings) {
     for (const ir::Warning& warning : warnings) {
       if (ErrorKindOf(warning.code) != ErrorKind::kCapacityWarning) continue;
-      diagnostics_.push_back({ErrorCode::kCapacity, "does not fit a core: " + warning.message,
-                              "plan it for a device with more memory, or make that change", Value(),
-                              Value()});
+      diagnostics_.push_back({ErrorCode::kCapacity,
+                              "does not fit a core: " + warning.message,
+                              "plan it for a device with more memory, or make that change",
+                              {},
+                              {}});
     }
   }
 
@@ -147,7 +149,7 @@ class Verifier {
     const Value launches = ir::MapGet(attrs_, "tt_launches");
     if (launches.is_none()) return VerifySchedule(attrs_, "");
     for (size_t i = 0; i < ir::Elements(launches).size(); ++i) {
-      const Value launch = Value::CopyOf(ir::Elements(launches)[i]);
+      const Value launch = ir::View::Of(ir::Elements(launches)[i]);
       if (launch.type_index() != kTVMFFIMap) continue;  // what does not even look right is compared
       VerifySchedule(launch, "tt_launches[" + std::to_string(i) + "]");
     }
@@ -218,7 +220,7 @@ class Verifier {
   void VerifyPadding() {
     const Value buffers = ir::MapGet(attrs_, "tt_buffers");
     for (size_t i = 0; i < ir::Elements(buffers).size(); ++i) {
-      const Value entry = Value::CopyOf(ir::Elements(buffers)[i]);
+      const Value entry = ir::View::Of(ir::Elements(buffers)[i]);
       if (entry.type_index() != kTVMFFIMap) continue;
       const Value shape = ir::MapGet(entry, "shape");
       const Value padded = ir::MapGet(entry, "tt_padded_shape");
@@ -235,8 +237,8 @@ class Verifier {
     const auto a = ir::Elements(padded);
     const auto b = ir::Elements(shape);
     for (size_t i = 1; i <= std::min(a.size(), b.size()); ++i) {
-      const auto left = ir::ConstantOf(Value::CopyOf(a[a.size() - i]));
-      const auto right = ir::ConstantOf(Value::CopyOf(b[b.size() - i]));
+      const auto left = ir::ConstantOf(ir::View::Of(a[a.size() - i]));
+      const auto right = ir::ConstantOf(ir::View::Of(b[b.size() - i]));
       if (left && right && *left < *right) return true;
     }
     return false;
@@ -248,9 +250,9 @@ class Verifier {
     std::vector<std::vector<int64_t>> out;
     for (const TVMFFIAny& row : ir::Elements(rows)) {
       std::vector<int64_t>& numbers = out.emplace_back();
-      const Value items = Value::CopyOf(row);
+      const Value items = ir::View::Of(row);
       for (const TVMFFIAny& item : ir::Elements(items)) {
-        if (const auto number = ir::ConstantOf(Value::CopyOf(item))) numbers.push_back(*number);
+        if (const auto number = ir::ConstantOf(ir::View::Of(item))) numbers.push_back(*number);
       }
       if (numbers.size() != width || ir::Elements(items).size() != width) return std::nullopt;
     }
