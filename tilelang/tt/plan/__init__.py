@@ -1,5 +1,6 @@
 """The plan: all decisions about kernels as one value, and as one file that people and programs read."""
 
+from .findings import CheckReport, Finding
 from .make import make_plan
 from .model import (
     Accumulator,
@@ -27,7 +28,9 @@ from .schema import schema
 __all__ = [
     "Accumulator",
     "Buffer",
+    "CheckReport",
     "CircularBuffer",
+    "Finding",
     "Inputs",
     "Kernel",
     "KernelProvenance",

@@ -9,6 +9,8 @@ from .model import Kernel, Provenance
 if TYPE_CHECKING:
     from os import PathLike
 
+    from .findings import CheckReport
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -37,6 +39,20 @@ class Plan:
         if found:
             raise refusal("TT871", f"the plan has {len(found)} kernels; expected the name of one of them: {known}")
         raise refusal("TT870", f"the plan has no kernel {name}; kernels: {known}")
+
+    def check(self) -> "CheckReport":
+        """Execute the plan: walk the work tiles of every core, and the pages of every tensor.
+
+        The result lists all that is wrong, and counts what was proven: that each work tile is executed exactly once,
+        each page lies in one place inside of its bank, and each element in one place of one page. It needs no TVM, and
+        its time does not depend on how large grids and interleaved tensors are; see :doc:`/check`.
+
+        Raises:
+            PlanError: The plan has sizes that depend on shape variables.
+        """
+        from .check import check
+
+        return check(self)
 
     def save(self, path: "str | PathLike[str]") -> None:
         """Write the plan as ``tt.plan.json``. A file that is there already stays until the new one is complete.
