@@ -4,15 +4,19 @@ import re
 import time
 import tracemalloc
 import warnings
+from dataclasses import replace
+from itertools import product
 from math import prod
 
 import pytest
 import tvm
+from hypothesis import given
+from hypothesis import strategies as st
 from support import host, kernels_tirx
 from support.host import T
 from support.infer import copy_kernel
 from support.launch_forms import FORMS, SEVERAL_FORMS
-from support.plan_edits import edit
+from support.plan_edits import edit, leaves
 
 from tilelang.tt import Device, Layout, Shard, annotate_tt_layout, devices, errors, specialize
 from tilelang.tt.plan import Finding, make_plan
@@ -396,3 +400,204 @@ def test_texts_are_refused_wherever_they_are():
     for pointer in (f"{LAUNCH}/num_tiles", f"{TENSOR}/shape/0", f"{CHIP}/circular_buffers/0/num_tiles"):
         with pytest.raises(errors.PlanError, match="TT820: kernel `staged`: /kernels/0/"):
             edit(launch(), pointer, "n").check()
+
+
+# ---- every single value --------------------------------------------------------------------------------------------
+
+# What the plan says and nothing else in it does: texts for people, what only the kernel or the user knows, and choices
+# with which the rest of the plan is right too.
+FREE = re.compile(
+    r"/provenance/.*"
+    r"|/kernels/#/(name|device/.*|shape_variables/#|warnings/.*)"
+    r"|/kernels/#/inputs/(cores/#/#|core_order|schedule_policy|schedule_order|swizzle_panel|layout_type|data_format"
+    r"|tile_height|tile_width)"
+    r"|/kernels/#/launches/#/runtime_arguments/#/(name|dtype|reason)"  # of scalars, and of kt_tiles
+    r"|/kernels/#/launches/#/on_chip/circular_buffers/#/(name|scope|shape/#)"
+    r"|/kernels/#/buffers/#/(dtype|access|padding_value|shard/orientation)"
+)
+# Only the kernel knows how many tiles its products sum over, and whether it has any.
+KT_TILES = re.compile(r"/kernels/#/launches/#/runtime_arguments/4/(value|source)")
+
+
+def changes(value):
+    """Other values of the same kind; a text becomes each word that a plan has somewhere."""
+    if value is None:
+        return [1]
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [value + 1, value - 1, 0, (1 << 63) - 1]
+    return [f"{value}?", "row_major", "column_major", "common", "kernel", "float32", "Bfp8_b"]
+
+
+def sharded(name, **inputs):
+    shape, layout = SHARDS[name]
+    return make_plan(annotate_tt_layout(copy_kernel(shape), "A", layout), **inputs)
+
+
+PLANS = {
+    "contiguous": launch,
+    "cyclic": cyclic,
+    "several launches": several,
+    "gemm": lambda: make_plan(kernels_tirx.gemm(), schedule_policy="rectangular", schedule_order="column_major"),
+    "float16": lambda: make_plan(kernels_tirx.gemm_bias_relu(), data_format="Bfp8_b"),
+    **{name: lambda name=name: sharded(name) for name in ("height", "block", "nd of three", "contiguous", "rows")},
+}
+
+
+def survivors(plan):
+    for pointer, value in leaves(plan):
+        place = re.sub(r"/(?!4/)\d+", "/#", pointer) if "arguments/4" in pointer else re.sub(r"/\d+", "/#", pointer)
+        if FREE.fullmatch(re.sub(r"/\d+", "/#", pointer)) or KT_TILES.fullmatch(place):
+            continue
+        if value is None and re.search(r"(shard|tile_range|persistent|source)$", pointer):
+            continue  # a record, which a file cannot have a number for
+        for other in changes(value):
+            if other != value and edit(plan, pointer, other).check():
+                yield pointer, value, other
+
+
+@pytest.mark.parametrize("make", PLANS.values(), ids=PLANS)
+def test_every_value_counts(make):
+    """A plan in which any one number, word or truth value is another one is not right, but for those that are free."""
+    plan = make()
+    prove(plan)
+    assert [*survivors(plan)] == []
+
+
+@given(st.sampled_from([launch, cyclic, height]), st.data())
+def test_absurd_plans_are_findings(make, data):
+    """Several values at once, as large as a file may have them; nothing crashes, and nothing takes long."""
+    plan = make()
+    places = [pointer for pointer, value in leaves(plan) if type(value) is int and "/device/" not in pointer]
+    for pointer in data.draw(st.lists(st.sampled_from(places), min_size=1, max_size=5)):
+        value = data.draw(st.one_of(st.integers(0, 9), st.integers(0, (1 << 63) - 1), st.just((1 << 63) - 1)))
+        plan = edit(plan, pointer, value)
+    start = time.perf_counter()
+    str(plan.check())
+    assert time.perf_counter() - start < 5
+
+
+# ---- the same, slowly ----------------------------------------------------------------------------------------------
+
+
+def walk(runs, num_tiles):
+    """Which of the faults of work tiles there are, by listing them."""
+    done = [run.start + turn * run.stride + i for run in runs for turn in range(run.repeat) for i in range(run.length)]
+    inside = [tile for tile in done if tile < num_tiles]
+    return {
+        code
+        for code, is_wrong in {
+            "TT821": len(inside) > len(set(inside)) or any(run.stride < run.length and run.repeat > 1 for run in runs),
+            "TT822": set(inside) < set(range(num_tiles)),
+            "TT823": len(inside) < len(done),
+        }.items()
+        if is_wrong
+    }
+
+
+RUN_FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "start": st.integers(0, 40),
+        "length": st.integers(1, 6),
+        "stride": st.integers(0, 12),
+        "repeat": st.integers(1, 5),
+    },
+)
+
+
+@given(
+    st.tuples(*[st.integers(1, 4)] * 3),
+    st.sampled_from(
+        [
+            {"schedule_policy": "contiguous"},
+            {"schedule_policy": "strided"},
+            {"schedule_policy": "block_cyclic", "schedule_block_size": 3},
+            {"schedule_policy": "rectangular", "cores": [[0, 0, 1, 2]]},
+        ]
+    ),
+    st.lists(st.tuples(st.integers(0, 99), RUN_FIELDS), max_size=3),
+)
+def test_work_tiles_are_those_that_a_list_has(grid, inputs, edits):
+    plan = make_plan(copy_kernel(grid=grid), **{"cores": [[0, 0, 2, 1]], **inputs})
+    runs = list(plan.kernel().launches[0].tile_runs)
+    for place, values in edits:
+        runs[place % len(runs)] = replace(runs[place % len(runs)], **values)
+    report = edit(plan, RUNS, tuple(runs)).check()
+    walked = walk(runs, prod(grid))
+    assert set(codes(report)) & {"TT821", "TT822", "TT823"} == walked
+    assert report.num_work_tiles == (0 if walked else prod(grid))
+
+
+def place_pages(buffer, device):
+    """What is wrong with where the plan's numbers put elements and pages, one after the other; None if nothing is."""
+    height, width = buffer.tile_shape
+    *batch, down, across = (1, 1, *buffer.shape)
+    *_, padded_down, padded_across = (1, 1, *buffer.padded_shape)
+    columns, rows = padded_across // width, padded_down // height
+    elements = {}
+    for matrix, i, j in product(range(prod(batch)), range(down), range(across)):
+        page = (matrix * rows + i // height) * columns + j // width
+        place = page, i % height, j % width
+        if page >= buffer.num_pages or i >= padded_down or j >= padded_across or place in elements:
+            return "an element"
+        elements[place] = matrix, i, j
+    taken = {}
+    for page in range(buffer.num_pages):
+        bank, slot = slot_of(buffer, page)
+        core = buffer.shard.cores[bank] if buffer.shard and bank < len(buffer.shard.cores) else bank
+        first = slot * buffer.aligned_page_size_bytes
+        size = height * width * {"float32": 4, "bfloat16": 2}[buffer.dtype]
+        if bank >= (len(buffer.shard.cores) if buffer.shard else device.dram_banks):
+            return "a bank"
+        if first + size > buffer.bytes_per_bank or first % device.dram_alignment:
+            return "a page"
+        for byte in range(first, first + size, 16):
+            if taken.setdefault((core, byte // 16), page) != page:
+                return "an overlap"
+    return None
+
+
+def slot_of(buffer, page):
+    if buffer.shard is None:
+        return page % buffer.num_banks, page // buffer.num_banks
+    shard, steps = buffer.shard, []
+    for extent in reversed(buffer.shard.tensor_pages):
+        page, place = divmod(page, extent)
+        steps.insert(0, place)
+    number = within = 0
+    for place, part, shards in zip(steps, shard.shard_pages, shard.shard_grid, strict=True):
+        number, within = number * shards + place // part, within * part + place % part
+    return number % buffer.num_banks, number // buffer.num_banks * shard.pages_per_shard + within
+
+
+SMALL = [
+    copy_kernel((3, 5, 70), "bfloat16"),
+    copy_kernel((33,), "float32"),
+    *(
+        annotate_tt_layout(copy_kernel((100, 96)), "A", Layout(memory="dram", shard=shard))
+        for shard in (Shard.nd((32, 32), [(0, 0, 4, 0)]), Shard.height((64, 96), [(1, 0, 5, 0)]))
+    ),
+]
+
+
+@given(st.sampled_from(SMALL), st.data())
+def test_pages_lie_where_a_walk_puts_them(func, data):
+    """What the walk finds, the check finds; it may find more, such as bytes that nothing uses."""
+    plan = make_plan(func)
+    device = plan.kernel().device
+    assert place_pages(plan.kernel().buffers[0], device) is None
+    names = (
+        "num_pages|num_banks|bytes_per_bank|aligned_page_size_bytes|padded_shape/.*"
+        "|shard/(cores|tensor_pages|shard_pages|shard_grid|pages).*"
+    )
+    places = [
+        pointer
+        for pointer, value in leaves(plan)
+        if type(value) is int and re.fullmatch(f"{TENSOR}/({names})", pointer)
+    ]
+    pointer = data.draw(st.sampled_from(places))
+    changed = edit(plan, pointer, data.draw(st.integers(1, 12)) if data.draw(st.booleans()) else lambda old: old * 2)
+    if place_pages(changed.kernel().buffers[0], device):
+        assert not changed.check()

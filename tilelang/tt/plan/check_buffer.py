@@ -331,12 +331,14 @@ def _check_kind(buffer: Buffer, shard: ShardPlan, cut: _Cut, where: str, finding
     """That the shards are what the layout and the distribution are called."""
     num_cores, num_shards = len(shard.cores), prod(cut.grid)
     in_turn = shard.distribution == "round_robin_1d"
-    spans_width, spans_height = cut.grid[-1] == 1, prod(cut.grid[:-1]) == 1
+    spans_width, spans_height = cut.shard[-1] == cut.tensor[-1], cut.shard[:-1] == cut.tensor[:-1]
+    one_each = in_turn and num_shards <= num_cores
+    is_line = one_each and (spans_width or spans_height)
     claims = {
-        "height_sharded": spans_width and in_turn and num_shards <= num_cores,
-        "width_sharded": spans_height and in_turn and num_shards <= num_cores,
-        "block_sharded": shard.distribution != "contiguous_1d" and num_shards <= num_cores,
-        "nd_sharded": True,
+        "height_sharded": one_each and spans_width,
+        "width_sharded": one_each and spans_height,
+        "block_sharded": shard.distribution == "grid_2d" or (one_each and not is_line),
+        "nd_sharded": len(cut.tensor) > 2 or not is_line,
     }
     if not claims.get(buffer.layout, True):
         message = f"found {buffer.layout}; shards {shown(cut.grid)} on {num_cores} banks, {shard.distribution}, are not"

@@ -50,6 +50,8 @@ def _check_inputs(inputs: Inputs, where: str, findings: Findings) -> None:
         ("schedule_policy", policy, _POLICIES),
         ("schedule_order", order, _ORDERS),
         ("core_order", inputs.core_order, _ORDERS[:2]),
+        ("layout_type", inputs.layout_type, ("dram_interleaved", "l1_interleaved")),
+        ("data_format", inputs.data_format or "Float16", ("Float16", "Float16_b", "Bfp8_b", "Bfp4_b")),
     ):
         if value not in known:
             findings.add("TT838", f"{where}/{name}", f"found {shown(value)}; expected one of {', '.join(known)}")
@@ -481,7 +483,7 @@ def _check_kernel_argument(argument: RuntimeArgument, where: str, findings: Find
         return
     value = argument.value
     is_number = isinstance(value, int)
-    if value is None or (isinstance(value, int) and value < 0) or argument.source != "kernel":
+    if value is None or (isinstance(value, int) and value < 1) or argument.source != "kernel":
         message = f"{argument.name} of source {shown(argument.source)} has the value {shown(value)}; "
         findings.add("TT828", where, message + "expected a size that follows from the kernel, or a parameter")
         return
