@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from .check_arguments import Run, Shares, check_arguments
 from .findings import Findings, ceil_div, number, shown
-from .model import CoreRange, Inputs, Kernel, Launch, RuntimeArgument, TileRun
+from .model import CoreRange, Inputs, Kernel, Launch, TileRun
 
 if TYPE_CHECKING:
     from .model import IntArray
 
 Core: TypeAlias = tuple[int, int]
 # Work tiles are counted on a grid of intervals; more of them than this take too much memory.
-_MOST_CELLS = 1 << 24
-_MOST_INTERVALS = 1 << 20
+_MOST_CELLS = 1 << 22
+_MOST_INTERVALS = 1 << 18
 _LARGEST = (1 << 63) - 1
 _POLICIES = ("contiguous", "strided", "block_cyclic", "rectangular")
 _ORDERS = ("row_major", "column_major", "swizzled_row", "swizzled_column")
@@ -40,7 +41,7 @@ def check_schedule(kernel: Kernel, where: str, findings: Findings) -> int:
         if cores is not None and knows_shares:
             shares = _shares(kernel.inputs, launch, cores, num_tiles)
             _check_shares(launch, shares, place, findings)
-            _check_arguments(kernel, launch, shares, num_tiles, f"{place}/runtime_arguments", findings)
+            check_arguments(kernel, launch, shares, num_tiles, f"{place}/runtime_arguments", findings)
     return proven
 
 
@@ -155,7 +156,7 @@ def _check_cover(launch: Launch, num_tiles: int, where: str, findings: Findings)
         return 0
     for tiles, (first, total) in counts.items():
         if tiles == "missing":
-            findings.add("TT822", where, f"no core executes {_plural(total)} from {first} on")
+            findings.add("TT822", where, f"no core executes {_plural(total)}, of which the first is {first}")
         else:
             owners = [place for place, run in enumerate(launch.tile_runs) if _has(run, first)]
             cores = " and ".join(str(launch.tile_runs[place].core) for place in owners[:2])
@@ -176,9 +177,7 @@ def _has(run: TileRun, tile: int) -> bool:
     return behind >= 0 and behind - turn * run.stride < run.length
 
 
-def _check_inside(
-    runs: Iterable[TileRun], num_tiles: int, where: str, findings: Findings
-) -> list[tuple[int, int, int, int]]:
+def _check_inside(runs: Iterable[TileRun], num_tiles: int, where: str, findings: Findings) -> list[Run]:
     """The runs without what lies beyond the grid, and with what overlaps itself said once."""
     out = []
     for position, run in enumerate(runs):
@@ -200,7 +199,7 @@ def _check_inside(
     return out
 
 
-def _clip(start: int, length: int, stride: int, repeat: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def _clip(start: int, length: int, stride: int, repeat: int, end: int) -> Iterator[Run]:
     """The part of a run below an end: whole repetitions, and a part of one."""
     stride = max(stride, 1)
     whole = max(0, min(repeat, (end - length - start) // stride + 1))
@@ -211,7 +210,7 @@ def _clip(start: int, length: int, stride: int, repeat: int, end: int) -> Iterat
         yield first, end - first, 0, 1
 
 
-def _pieces(runs: list[tuple[int, int, int, int]], num_tiles: int) -> _Pieces | None:
+def _pieces(runs: list[Run], num_tiles: int) -> _Pieces | None:
     """All runs in the commonest stride; runs of other strides as their intervals. None where those are too many."""
     strides: Counter[int] = Counter()
     for _, _, stride, repeat in runs:
@@ -278,11 +277,11 @@ def _cover_counts(cells: _Cells, rows: "IntArray", columns: "IntArray") -> "IntA
 # ---- by the core that the policy says ------------------------------------------------------------------------------
 
 
-def _plain(run: TileRun) -> tuple[int, int, int, int]:
+def _plain(run: TileRun) -> Run:
     return run.start, run.length, run.stride, run.repeat
 
 
-def _shares(inputs: Inputs, launch: Launch, cores: list[Core], num_tiles: int) -> list[list[tuple[int, int, int, int]]]:
+def _shares(inputs: Inputs, launch: Launch, cores: list[Core], num_tiles: int) -> Shares:
     """The runs of every core, in their simplest form."""
     if inputs.schedule_policy == "contiguous":
         return [_simplest(runs) for runs in _contiguous(len(cores), num_tiles)]
@@ -292,7 +291,7 @@ def _shares(inputs: Inputs, launch: Launch, cores: list[Core], num_tiles: int) -
     return [_simplest(_cyclic(core, len(cores), block, num_tiles)) for core in range(len(cores))]
 
 
-def _contiguous(num_cores: int, num_tiles: int) -> Iterator[list[tuple[int, int, int, int]]]:
+def _contiguous(num_cores: int, num_tiles: int) -> Iterator[list[Run]]:
     base, rest = divmod(num_tiles, num_cores)
     first = 0
     for core in range(num_cores):
@@ -301,14 +300,14 @@ def _contiguous(num_cores: int, num_tiles: int) -> Iterator[list[tuple[int, int,
         first += count
 
 
-def _cyclic(core: int, num_cores: int, block: int, num_tiles: int) -> list[tuple[int, int, int, int]]:
+def _cyclic(core: int, num_cores: int, block: int, num_tiles: int) -> list[Run]:
     whole, rest = divmod(num_tiles, block)
     turns = ceil_div(max(whole - core, 0), num_cores)
     part = rest if whole % num_cores == core else 0
     return [(core * block, block, num_cores * block, turns), (whole * block, part, 0, 1)]
 
 
-def _rectangular(inputs: Inputs, launch: Launch, cores: list[Core]) -> Iterator[tuple[int, int, int, int]]:
+def _rectangular(inputs: Inputs, launch: Launch, cores: list[Core]) -> Iterator[Run]:
     """Of the grid as columns and rows, the same share for all columns of cores, and for all rows of them."""
     x, y, z = map(number, launch.grid)
     columns, rows = sorted({x for x, _ in cores}), sorted({y for _, y in cores})
@@ -322,9 +321,9 @@ def _rectangular(inputs: Inputs, launch: Launch, cores: list[Core]) -> Iterator[
         yield (line * along + first, min(width, along - first), along, min(height, down - line))
 
 
-def _simplest(runs: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+def _simplest(runs: list[Run]) -> list[Run]:
     """Without empty ones; intervals as such, and as one where they follow each other."""
-    out: list[tuple[int, int, int, int]] = []
+    out: list[Run] = []
     for start, length, stride, repeat in runs:
         if length < 1 or repeat < 1:
             continue
@@ -336,9 +335,7 @@ def _simplest(runs: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int
     return out
 
 
-def _check_shares(
-    launch: Launch, shares: list[list[tuple[int, int, int, int]]], where: str, findings: Findings
-) -> None:
+def _check_shares(launch: Launch, shares: Shares, where: str, findings: Findings) -> None:
     where = f"{where}/tile_runs"
     found, places = defaultdict(list), dict[int, int]()
     for position, run in enumerate(launch.tile_runs):
@@ -369,158 +366,3 @@ def _check_active_cores(kernel: Kernel, launch: Launch, cores: list[Core], where
     ):
         if found:
             findings.add("TT826", f"{where}/core_ranges", f"found cores {but}: {shown(sorted(found))}")
-
-
-# ---- what the kernel receives --------------------------------------------------------------------------------------
-
-
-def _check_arguments(
-    kernel: Kernel,
-    launch: Launch,
-    shares: list[list[tuple[int, int, int, int]]],
-    num_tiles: int,
-    where: str,
-    findings: Findings,
-) -> None:
-    found = launch.runtime_arguments
-    first = list(_schedule_arguments(launch, shares, num_tiles))
-    expected: list[RuntimeArgument] = []
-    for position, known in enumerate(first):
-        stated = found[position] if position < len(found) else None
-        expected.append(stated if known is None and stated is not None else known or _NO_KT_TILES)
-    middle = found[len(first) : max(len(found) - len(kernel.buffers), len(first))]
-    expected += middle
-    taken = {argument.name for argument in expected}
-    for buffer in kernel.buffers:
-        name = _unused(f"{buffer.name}_addr", taken)
-        taken.add(name)
-        expected.append(
-            RuntimeArgument(name, "uint32", "common", "buffer", "launch", None, None, param_index=buffer.param_index)
-        )
-    for position, argument in enumerate(expected):
-        if position >= len(found):
-            findings.add("TT828", where, f"argument {position} is missing; expected {argument.name}")
-        else:
-            _compare(found[position], argument, f"{where}/{position}", findings)
-    for position in range(len(expected), len(found)):
-        findings.add("TT828", f"{where}/{position}", f"found {shown(found[position].name)} after the last argument")
-    if len(found) > _KT_TILES:
-        _check_kt_tiles(found[_KT_TILES], middle, f"{where}/{_KT_TILES}", findings)
-    for position, argument in enumerate(middle, len(first)):
-        _check_kernel_argument(argument, f"{where}/{position}", findings)
-    _check_names(found, where, findings)
-    _check_parameters(kernel, middle, where, findings)
-
-
-_KT_TILES = 4
-_NO_KT_TILES = RuntimeArgument("kt_tiles", "uint32", "common", "none", "compile_time", 1, None, None)
-
-
-def _schedule_arguments(
-    launch: Launch, shares: list[list[tuple[int, int, int, int]]], num_tiles: int
-) -> Iterator[RuntimeArgument | None]:
-    """Those that the schedule gives; None in the place of kt_tiles."""
-
-    def per_core(name: str, largest: int) -> RuntimeArgument:
-        return RuntimeArgument(name, _word(largest), "per_core", "schedule", "launch", None, None, None)
-
-    def common(name: str, value: int) -> RuntimeArgument:
-        return RuntimeArgument(name, _word(value), "common", "schedule", "compile_time", value, None, None)
-
-    x, y, z = map(number, launch.grid)
-    yield per_core("start_id", num_tiles - 1)
-    yield per_core("count", max(sum(run[1] * run[3] for run in runs) for runs in shares))
-    yield common("grid_x", x)
-    yield common("grid_y", y)
-    yield None
-    if z != 1:
-        yield common("grid_z", z)
-    if all(len(runs) < 2 and all(run[3] == 1 for run in runs) for runs in shares):
-        return
-    for place in range(1, max(map(len, shares)) + 1):
-        suffix = f"_{place}" if place > 1 else ""
-        for name in ("start", "length", "stride", "repeat")[place == 1 :]:
-            yield per_core(f"run_{name}{suffix}", num_tiles)
-
-
-def _word(largest: int) -> str:
-    return "uint32" if largest < 1 << 32 else "uint64"
-
-
-def _compare(found: RuntimeArgument, expected: RuntimeArgument, where: str, findings: Findings) -> None:
-    for name in RuntimeArgument.__dataclass_fields__:
-        one, other = getattr(found, name), getattr(expected, name)
-        findings.expect("TT828", f"{where}/{name}", one, other, f"the {name} of {expected.name}")
-
-
-def _check_kt_tiles(
-    argument: RuntimeArgument, others: Iterable[RuntimeArgument], where: str, findings: Findings
-) -> None:
-    """How many tiles a product sums over is in the kernel alone; whether the fields agree is in the plan."""
-    findings.expect("TT828", f"{where}/name", argument.name, "kt_tiles", "the fifth argument")
-    if argument.source == "none":
-        _compare(argument, _NO_KT_TILES, where, findings)
-    elif argument.source == "unresolved":
-        _expect_fields(argument, where, findings, dtype="uint32", bound="launch", value=None, param_index=None)
-        if not argument.reason:
-            findings.add("TT828", f"{where}/reason", "found none; expected why kt_tiles is not known")
-    elif argument.source == "kernel":
-        _check_kernel_argument(argument, where, findings)
-    else:
-        message = f"found {shown(argument.source)}; expected one of none, kernel, unresolved"
-        findings.add("TT828", f"{where}/source", message)
-    findings.expect("TT828", f"{where}/scope", argument.scope, "common", "as every core sums over as many")
-    each = [other for other in others if other.name.startswith("kt_tiles_") and other.source == "kernel"]
-    values = {other.value for other in each}
-    if each and (argument.source != "unresolved" or len(values) < max(len(each), 2)):
-        message = f"found kt_tiles of {len(each)} products beside it; expected those of several that differ, or none"
-        findings.add("TT828", where, message)
-
-
-def _check_kernel_argument(argument: RuntimeArgument, where: str, findings: Findings) -> None:
-    if argument.source == "parameter":
-        _expect_fields(argument, where, findings, scope="common", bound="launch", value=None, reason=None)
-        return
-    value = argument.value
-    is_number = isinstance(value, int)
-    if value is None or (isinstance(value, int) and value < 1) or argument.source != "kernel":
-        message = f"{argument.name} of source {shown(argument.source)} has the value {shown(value)}; "
-        findings.add("TT828", where, message + "expected a size that follows from the kernel, or a parameter")
-        return
-    dtype = _word(value) if isinstance(value, int) else "uint32"
-    bound = "compile_time" if is_number else "launch"
-    _expect_fields(argument, where, findings, dtype=dtype, scope="common", bound=bound, reason=None, param_index=None)
-
-
-def _expect_fields(argument: RuntimeArgument, where: str, findings: Findings, **expected: object) -> None:
-    for name, value in expected.items():
-        found = getattr(argument, name)
-        findings.expect("TT828", f"{where}/{name}", found, value, f"of the {argument.source} argument {argument.name}")
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    """With the first of the suffixes _1, _2, ... that makes it new."""
-    out, suffix = name, 1
-    while out in taken:
-        out, suffix = f"{name}_{suffix}", suffix + 1
-    return out
-
-
-def _check_names(arguments: Iterable[RuntimeArgument], where: str, findings: Findings) -> None:
-    seen: dict[str, int] = {}
-    for position, argument in enumerate(arguments):
-        if seen.setdefault(argument.name, position) != position:
-            message = f"found {shown(argument.name)}, the name of argument {seen[argument.name]} too"
-            findings.add("TT828", f"{where}/{position}/name", message)
-
-
-def _check_parameters(kernel: Kernel, middle: Iterable[RuntimeArgument], where: str, findings: Findings) -> None:
-    """Every parameter is a scalar or a tensor, and stands in its order among its like."""
-    # A scalar without an index stands nowhere.
-    stated = [argument.param_index for argument in middle if argument.source == "parameter"]
-    scalars = [-1 if index is None else index for index in stated]
-    tensors = [buffer.param_index for buffer in kernel.buffers]
-    all_of_them = list(range(len(scalars) + len(tensors)))
-    if sorted([*scalars, *tensors]) != all_of_them or any(own != sorted(own) for own in (scalars, tensors)):
-        message = f"scalars have the indices {shown(stated)} and tensors {shown(tensors)}; "
-        findings.add("TT828", where, message + "expected all parameters, each once and in their order")
