@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # The package is installed as a user installs it, so a changed source makes the environment stale.
-SOURCES := CMakeLists.txt pyproject.toml $(shell find src tilelang -name '__pycache__' -prune -o -type f -print)
+SOURCES := CMakeLists.txt pyproject.toml $(shell find src tilelang tilelang_tt_pytest -name '__pycache__' -prune -o -type f -print)
 
 .PHONY: demo test venv bench docs lint check-tools clean
 

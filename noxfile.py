@@ -21,7 +21,7 @@ HOSTS = {
     "tilelang": ["tilelang==0.1.15"],
 }
 TEST_REQUIREMENTS = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["test"]
-LINTED = ["tilelang", "testing", "benchmarks", "examples", "docs", "tools", "noxfile.py"]
+LINTED = ["tilelang", "tilelang_tt_pytest", "testing", "benchmarks", "examples", "docs", "tools", "noxfile.py"]
 WHEELS = Path("build/wheels")
 MAX_WHEEL_BYTES = 1_000_000
 SANITIZERS = ["libasan.so", "libubsan.so", "libstdc++.so"]
@@ -81,7 +81,7 @@ def fuzz(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Formatting, lints and types; all of them by configuration in pyproject.toml and .clang-format."""
     dev = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["dev"]
-    session.install("--quiet", *dev, "numpy")
+    session.install("--quiet", *dev, "numpy", "pytest")
     session.run("ruff", "check", *LINTED)
     session.run("ruff", "format", "--check", *LINTED)
     sources = [str(path) for path in sorted(Path("src").rglob("*")) if path.suffix in {".h", ".cc"}]

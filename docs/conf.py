@@ -17,7 +17,8 @@ nitpick_ignore_regex = [
     # Classes of the hosts and the type variable over them, of NumPy and of Python: there is no inventory to link to.
     (
         r"py:.*",
-        r"tvm\..*|IRModule|PrimFunc|Var|PathLike|numpy\..*|np\..*|npt\..*|(.*\.)?ModuleOrFunc|collections\.abc\..*",
+        r"tvm\..*|IRModule|PrimFunc|Var|(os\.)?PathLike|_pytest\..*|numpy\..*|np\..*|npt\..*"
+        r"|(.*\.)?ModuleOrFunc|collections\.abc\..*",
     ),
     (r"py:class", r"tilelang\.tt\.errors\._Coded"),
 ]

@@ -99,6 +99,10 @@ class PlanError(TTError, ValueError):
     """A file that is no plan, or a plan that cannot be what it says."""
 
 
+class GoldenError(TTError, AssertionError):
+    """A plan that is not the one in its golden file."""
+
+
 class HostError(TTError, ImportError):
     """No TVM that can be used, or one that lacks what this package calls."""
 

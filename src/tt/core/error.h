@@ -26,6 +26,7 @@ enum class ErrorKind {
   kBufferLookup,
   kMetadata,
   kPlan,
+  kGolden,
   kHost,
   kInternal,
   kHostWarning,
@@ -103,6 +104,7 @@ constexpr const char* ErrorClass(ErrorKind kind) {
     case ErrorKind::kBufferLookup: return "BufferLookupError";
     case ErrorKind::kMetadata: return "MetadataError";
     case ErrorKind::kPlan: return "PlanError";
+    case ErrorKind::kGolden: return "GoldenError";
     case ErrorKind::kHost: return "HostError";
     case ErrorKind::kInternal: return "InternalError";
     case ErrorKind::kHostWarning: return "HostWarning";

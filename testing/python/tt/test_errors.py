@@ -199,6 +199,7 @@ ELSEWHERE = {
     errors.TTError,
     errors.MetadataError,
     errors.PlanError,
+    errors.GoldenError,
 }
 
 
