@@ -42,6 +42,11 @@ def test_examples_are_found():
     assert sum(len(examples(page)) for page in PAGES) > 30
 
 
+def test_picture_of_a_plan_shows_the_plan_of_its_page():
+    drawn = subprocess.run([sys.executable, "-P", str(ROOT / "tools" / "reading_figure.py"), "--check"], check=False)
+    assert drawn.returncode == 0
+
+
 def test_demo_fits_a_terminal_and_shows_the_numbers():
     demo = [sys.executable, str(ROOT / "examples" / "gemm.py")]
     lines = subprocess.run(demo, capture_output=True, text=True, check=True).stdout.splitlines()
