@@ -55,6 +55,14 @@ def lay_out(shape: Sequence[int | str], dtype: str, device: str, options: dict[s
 def locate(shape: Sequence[int], dtype: str, device: str, options: dict[str, Any], page: int) -> tuple[int, int]:
     """The bank of a page and its offset in bytes from where the tensor begins there."""
 
+_Bytes = npt.NDArray[np.uint8]
+
+def tilize(buffer: dict[str, Any], array: _Bytes, padding: _Bytes) -> _Bytes:
+    """The bytes of an array in banks, shape ``(num_banks, bytes_per_bank)``; the padding is one element."""
+
+def untilize(buffer: dict[str, Any], banks: _Bytes) -> _Bytes:
+    """The bytes of the array, in one dimension."""
+
 _OnChipBuffer = tuple[str, Sequence[int | str], int, int, int | None]
 
 def circular_buffers(buffers: Sequence[_OnChipBuffer], tile: Sequence[int], device: str) -> dict[str, Any]:

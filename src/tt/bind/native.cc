@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "bind/tilize.h"
 #include "bind/work_split.h"
 #include "core/error.h"
 #include "core/int.h"
@@ -411,6 +412,7 @@ PYBIND11_MODULE(_native, module) {
       Raise(error);
     }
   });
+  DefineTilize(module);
   DefineWorkSplit(module);
   module.def("schedule", &MakeSchedule, py::arg("grid"), py::arg("cores"), py::arg("core_order"),
              py::arg("policy"), py::arg("block_size"), py::arg("order"), py::arg("panel"));

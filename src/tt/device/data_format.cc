@@ -102,11 +102,13 @@ void CheckCommonChoice(std::string_view common) {
                   "\" cannot be chosen for all tensors; expected one of: " + Join(kChoices));
 }
 
+int64_t ExponentBytes(const DataFormat& format, TileShape tile) {
+  const int64_t exponents = tile.height * tile.width / kElementsPerExponent;
+  return format.is_block ? RoundUp(exponents, kExponentAlignment) : 0;
+}
+
 int64_t TileBytes(const DataFormat& format, TileShape tile) {
-  const int64_t elements = tile.height * tile.width;
-  const int64_t exponents =
-      format.is_block ? RoundUp(elements / kElementsPerExponent, kExponentAlignment) : 0;
-  return exponents + elements * format.element_bits / 8;
+  return ExponentBytes(format, tile) + tile.height * tile.width * format.element_bits / 8;
 }
 
 }  // namespace tt::device

@@ -43,6 +43,9 @@ const DataFormat& FindFormat(std::string_view name);
 /*! All formats, in the order in which messages list them. */
 std::span<const DataFormat> DataFormats();
 
+/*! Bytes of a tile before its elements: the shared exponents of a block format. */
+int64_t ExponentBytes(const DataFormat& format, TileShape tile);
+
 /*! Bytes of a tile; the shared exponents of a block format included. */
 int64_t TileBytes(const DataFormat& format, TileShape tile);
 

@@ -214,14 +214,17 @@ std::string LayoutName(const LayoutChoice& choice, const TensorLayout& layout) {
   return std::string(ToString(layout.sharding->kind)) + "_sharded";
 }
 
+PageSlot SlotOfPage(const std::optional<Sharding>& sharding, int64_t num_banks, int64_t page) {
+  return sharding ? LocateInShards(*sharding, page) : PageSlot{page % num_banks, page / num_banks};
+}
+
 PageLocation Locate(const TensorLayout& layout, int64_t page) {
   const int64_t pages = layout.num_pages.Evaluate({});
   if (page < 0 || page >= pages) {
     throw Error(ErrorCode::kPageIndex, "page " + std::to_string(page) + " of a tensor of " +
                                            std::to_string(pages) + " pages");
   }
-  const PageSlot at = layout.sharding ? LocateInShards(*layout.sharding, page)
-                                      : PageSlot{page % layout.num_banks, page / layout.num_banks};
+  const PageSlot at = SlotOfPage(layout.sharding, layout.num_banks, page);
   return {at.bank, CheckedMul(at.slot, layout.aligned_page_size.Evaluate({}))};
 }
 

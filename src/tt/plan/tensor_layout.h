@@ -74,6 +74,9 @@ TensorLayout LayOut(const Shape& shape, const LayoutChoice& choice, const device
 /*! "dram_interleaved", "height_sharded" and so on. */
 std::string LayoutName(const LayoutChoice& choice, const TensorLayout& layout);
 
+/*! Where a page lies: in shards, or dealt to the banks in turn. */
+PageSlot SlotOfPage(const std::optional<Sharding>& sharding, int64_t num_banks, int64_t page);
+
 /*! Where a page of a tensor of known size lies; refuses a page that the tensor has not. */
 PageLocation Locate(const TensorLayout& layout, int64_t page);
 

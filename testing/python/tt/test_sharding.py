@@ -2,44 +2,22 @@
 kernel makes of the accessor's words.
 """
 
-import json
-from itertools import product
 from math import prod
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
-from hypothesis import strategies as st
-from support import oracle
+from support import conformance, oracle
+from support.strategies import cut_tensors, shard_spec
 
 from tilelang.tt import _native, errors
 
-CASES = json.loads((Path(__file__).parent / "data" / "sharding_wh_n150.json").read_text())["cases"]
+CASES = conformance.sharding_cases()
 L1_SIZE, L1_BASE = 1499136, 105824  # of a Wormhole core
 
 
 def lay_out(shape, shard, dtype="bfloat16", device="wormhole_n150", **options):
     return _native.lay_out(shape, dtype, device, {"memory": "l1", **options, "shard": shard})
-
-
-def shard_spec(kind, shape, cores, **options):
-    return {"kind": kind, "shape": shape, "cores": cores, **options}
-
-
-def case_options(case):
-    """What was asked for, as the attribute tt_buffer_layouts states it."""
-    asked = case["input"]
-    orientation = {"ROW_MAJOR": "row_major", "COL_MAJOR": "column_major"}[asked["orientation"]]
-    shard = shard_spec(
-        asked["memory_layout"].removesuffix("_SHARDED").lower(),
-        asked["shard_shape"],
-        asked["core_ranges"],
-        orientation=orientation,
-    )
-    if "distribution" in asked:
-        shard["distribution"] = asked["distribution"].lower()
-    return {"memory": asked["buffer"].lower(), "page_layout": case["layout"].lower(), "shard": shard}
 
 
 # What our own words for ttnn's refusals have in common with them: the numbers.
@@ -52,7 +30,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"].replace(" ", "_"))
 def test_conformance(case):
-    options = case_options(case)
+    options = conformance.sharding_options(case)
     if "error" in case:
         with pytest.raises(errors.ShapeError, match=REFUSALS[case["name"]]):
             _native.lay_out(case["shape"], "bfloat16", "wormhole_n150", options)
@@ -75,27 +53,6 @@ def test_conformance(case):
 def test_conformance_is_complete():
     assert len(CASES) == 10
     assert set(REFUSALS) == {case["name"] for case in CASES if "error" in case}
-
-
-def places_by_cutting(padded, page_shape, shard_shape, num_cores, contiguous):
-    """{page: (core, slot)} by cutting an array of page numbers into blocks, in pages."""
-
-    def in_pages(shape):
-        page = [1] * (len(shape) - 2) + page_shape[-len(shape) :]
-        return [-(-extent // step) for extent, step in zip(shape, page, strict=True)]
-
-    pages, shard = in_pages(padded), in_pages(shard_shape)
-    folded = [prod(pages[: len(pages) - len(shard) + 1]), *pages[len(pages) - len(shard) + 1 :]]
-    numbers = np.arange(prod(folded)).reshape(folded)
-    blocks = list(product(*[range(0, extent, step) for extent, step in zip(folded, shard, strict=True)]))
-    turns = -(-len(blocks) // num_cores)
-    out = {}
-    for number, start in enumerate(blocks):
-        core, turn = divmod(number, turns) if contiguous else divmod(number, num_cores)[::-1]
-        block = numbers[tuple(slice(at, at + step) for at, step in zip(start, shard, strict=True))]
-        for index in np.ndindex(block.shape):
-            out[int(block[index])] = (core, turn * prod(shard) + int(np.ravel_multi_index(index, shard)))
-    return out
 
 
 def places_by_words(words, num_pages):
@@ -124,38 +81,6 @@ def coordinates(words, count):
     return [(half >> 8, half & 0xFF) for half in halves[:count]]
 
 
-ORIENTATIONS = st.sampled_from(["row_major", "column_major"])
-TILES = {"tile": (32, 32), "row_major": None}
-
-
-@st.composite
-def cut_tensors(draw, kinds=("height", "width", "block", "nd")):
-    """(shape, options): a tensor and a way to cut it; there may be more shards than the cores can take."""
-    page_layout = draw(st.sampled_from(["tile", "row_major"]))
-    step = 32 if page_layout == "tile" else 1
-    shape = draw(st.lists(st.integers(1, 3), max_size=2)) + [draw(st.integers(1, 5 * step + 3)) for _ in range(2)]
-    rounded = [*shape[:-2], *(-(-extent // step) * step for extent in shape[-2:])]
-    height, width = prod(rounded[:-1]), rounded[-1]
-    kind = draw(st.sampled_from(kinds))
-    pick = lambda extent: step * draw(st.integers(1, -(-extent // step)))  # noqa: E731
-    options = {"orientation": draw(ORIENTATIONS)}
-    whole = [[0, 0, 7, 7]]
-    if kind == "height":
-        shard = [pick(height), width]
-    elif kind == "width":
-        shard = [height, pick(width)]
-    elif kind == "block":
-        shard = [pick(height), pick(width)]
-    else:
-        rank = draw(st.integers(2, len(shape)))
-        shard = [draw(st.integers(1, 3)) for _ in range(rank - 2)] + [pick(rounded[-2]), pick(width)]
-        options["distribution"] = draw(st.sampled_from(["round_robin_1d", "contiguous_1d"]))
-        whole = [[0, 0, draw(st.integers(0, 7)), draw(st.integers(0, 3))]]
-        if draw(st.booleans()):
-            whole.append([0, 5, draw(st.integers(0, 7)), 6])
-    return shape, {"page_layout": page_layout, "shard": shard_spec(kind, shard, whole, **options)}
-
-
 def attempt(shape, options):
     """The layout; draws that are refused for a number of shards count for nothing."""
     try:
@@ -171,7 +96,7 @@ def test_oracle(drawn):
     layout = attempt(shape, options)
     sharding, spec = layout["sharding"], options["shard"]
     page_shape = [32, 32] if options["page_layout"] == "tile" else [1, spec["shape"][-1]]
-    expected = places_by_cutting(
+    expected = oracle.places_by_cutting(
         layout["padded_shape"],
         page_shape,
         spec["shape"],

@@ -353,3 +353,24 @@ def buffer_attrs(name, index, dtype, shape, access, tile=(32, 32), padding_value
         "tt_data_format": options.get("data_format") or FORMATS[dtype][0],
         **{f"tt_{key}": value for key, value in layout.items()},
     }
+
+
+def places_by_cutting(padded, page_shape, shard_shape, num_cores, contiguous):
+    """{page: (core, slot)} by cutting an array of page numbers into blocks, in pages."""
+
+    def in_pages(shape):
+        page = [1] * (len(shape) - 2) + page_shape[-len(shape) :]
+        return [-(-extent // step) for extent, step in zip(shape, page, strict=True)]
+
+    pages, shard = in_pages(padded), in_pages(shard_shape)
+    folded = [prod(pages[: len(pages) - len(shard) + 1]), *pages[len(pages) - len(shard) + 1 :]]
+    numbers = np.arange(prod(folded)).reshape(folded)
+    blocks = list(product(*[range(0, extent, step) for extent, step in zip(folded, shard, strict=True)]))
+    turns = -(-len(blocks) // num_cores)
+    out = {}
+    for number, start in enumerate(blocks):
+        core, turn = divmod(number, turns) if contiguous else divmod(number, num_cores)[::-1]
+        block = numbers[tuple(slice(at, at + step) for at, step in zip(start, shard, strict=True))]
+        for index in np.ndindex(block.shape):
+            out[int(block[index])] = (core, turn * prod(shard) + int(np.ravel_multi_index(index, shard)))
+    return out
