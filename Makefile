@@ -26,6 +26,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/work_split.py
 	$(BIN)/python benchmarks/check.py
+	$(BIN)/python benchmarks/tilize.py
 	$(BIN)/python benchmarks/footprint.py
 
 docs lint: $(VENV)/.developer

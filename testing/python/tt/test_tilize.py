@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from support import conformance, oracle
+from support import conformance, oracle, plans
 from support.strategies import cut_tensors
 
 from tilelang.tt import _native, errors
@@ -614,6 +614,24 @@ def test_contradictions_of_shards(changes, message):
     buffer = replace(buffer, shard=replace(buffer.shard, **changes))
     with pytest.raises(errors.PlanError, match=f"^TT843: buffer `A`: {message}"):
         tilize(buffer, np.zeros((128, 128), np.uint16))
+
+
+def test_a_plan():
+    """By name, by position and by the record; where several kernels or tensors are meant, as elsewhere."""
+    first, second = make_buffer([40, 50], "float32"), replace(make_buffer([3], "int32"), name="B", param_index=2)
+    kernel = replace(plans.SAMPLE.kernels[0], buffers=(first, second))
+    plan = replace(plans.SAMPLE, kernels=(kernel,))
+    array = np.arange(2000, dtype=np.float32).reshape(40, 50)
+    banks = tilize(first, array)
+    for meant in ("A", 0, first):
+        assert np.array_equal(plan.tilize(array, meant), banks)
+        assert np.array_equal(plan.untilize(banks, meant), array)
+    assert plan.buffer("B", "matmul") == plan.buffer(2) == second
+    with pytest.raises(errors.BufferLookupError, match=r"TT106: no tensor parameter 1; tensors: A \(parameter 0\), B"):
+        plan.tilize(array, 1)
+    alike = replace(plan, kernels=(replace(kernel, buffers=(first, replace(second, name="A"))),))
+    with pytest.raises(errors.BufferLookupError, match=r"TT107: 2 tensors are named A; give an index instead"):
+        alike.untilize(banks, "A")
 
 
 NUMBERS = (

@@ -1,15 +1,18 @@
 """The plan of a module: every decision about its kernels, as one value."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import refusal
-from .model import Kernel, Provenance
+from .model import Buffer, Kernel, Provenance
 
 if TYPE_CHECKING:
     from os import PathLike
 
+    import numpy.typing as npt
+
     from .findings import CheckReport
+    from .tilize import Bytes
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,45 @@ class Plan:
         from .check import check
 
         return check(self)
+
+    def buffer(self, name: str | int, kernel: str | None = None) -> Buffer:
+        """The tensor of that name, or at that position among all parameters of the kernel.
+
+        Raises:
+            BufferLookupError: There is none, or two have that name, or as :meth:`kernel`.
+        """
+        buffers = self.kernel(kernel).buffers
+        found = [buffer for buffer in buffers if name in (buffer.name, buffer.param_index)]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(f"{buffer.name} (parameter {buffer.param_index})" for buffer in buffers) or "none"
+        if found:
+            raise refusal("TT107", f"{len(found)} tensors are named {name}; give an index instead. Tensors: {known}")
+        raise refusal("TT106", f"no tensor parameter {name}; tensors: {known}")
+
+    def tilize(self, array: "npt.NDArray[Any]", buffer: "Buffer | str | int", kernel: str | None = None) -> "Bytes":
+        """The bytes that a tensor has in its banks; see :func:`tilelang.tt.plan.tilize.tilize`.
+
+        Args:
+            array: The tensor's elements.
+            buffer: One of the plan's buffers, or what :meth:`buffer` takes.
+            kernel: The buffer's kernel where the plan has several.
+        """
+        from .tilize import tilize
+
+        return tilize(buffer if isinstance(buffer, Buffer) else self.buffer(buffer, kernel), array)
+
+    def untilize(self, banks: "Bytes", buffer: "Buffer | str | int", kernel: str | None = None) -> "npt.NDArray[Any]":
+        """The tensor whose bytes lie in banks; see :func:`tilelang.tt.plan.tilize.untilize`.
+
+        Args:
+            banks: What :meth:`tilize` gives.
+            buffer: As there.
+            kernel: As there.
+        """
+        from .tilize import untilize
+
+        return untilize(buffer if isinstance(buffer, Buffer) else self.buffer(buffer, kernel), banks)
 
     def save(self, path: "str | PathLike[str]") -> None:
         """Write the plan as ``tt.plan.json``. A file that is there already stays until the new one is complete.

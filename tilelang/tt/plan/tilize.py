@@ -43,18 +43,18 @@ _FLOATS = {
 def tilize(buffer: Buffer, array: "Array") -> "Bytes":
     """The bytes that a tensor has in its banks.
 
-    Elements are stored in the buffer's data format. In their dtype's own format they keep their bits; in another one they
-    are rounded to nearest, ties to even, in the block formats as tt-metal does it.
+    Elements are stored in the buffer's data format. In their dtype's own format they keep their bits; in another one
+    they are rounded to nearest, ties to even, in the block formats as tt-metal does it.
 
     Args:
         buffer: How the tensor lies in memory.
-        array: Of the buffer's shape and dtype; it need not be contiguous. Where numpy does not have the dtype, it is that
-            of ``ml_dtypes``, or its bits: ``uint16`` for bfloat16, ``uint8`` for float8_e4m3fn.
+        array: Of the buffer's shape and dtype; it need not be contiguous. Where numpy does not have the dtype, it is
+            that of ``ml_dtypes``, or its bits: ``uint16`` for bfloat16, ``uint8`` for float8_e4m3fn.
 
     Returns:
-        Shape ``(num_banks, bytes_per_bank)``: a row for each bank, from where the tensor begins in it. Padding holds the
-        buffer's ``padding_value``, and 0 where that is ``any`` or ``unknown``. Bytes between pages, and of places where the
-        bank has no page, are 0.
+        Shape ``(num_banks, bytes_per_bank)``: a row for each bank, from where the tensor begins in it. Padding holds
+        the buffer's ``padding_value``, and 0 where that is ``any`` or ``unknown``. Bytes between pages, and of places
+        where the bank has no page, are 0.
 
     Raises:
         ArgumentError: The array is none, or of another dtype or byte order.
@@ -73,8 +73,8 @@ def untilize(buffer: Buffer, banks: "Bytes") -> "Array":
         banks: Shape ``(num_banks, bytes_per_bank)``, dtype ``uint8``; it need not be contiguous.
 
     Returns:
-        Of the buffer's shape and dtype. Where numpy does not have the dtype, it is that of ``ml_dtypes``, and its bits where
-        ``ml_dtypes`` is not installed.
+        Of the buffer's shape and dtype. Where numpy does not have the dtype, it is that of ``ml_dtypes``, and its bits
+        where ``ml_dtypes`` is not installed.
 
     Raises:
         ArgumentError: The banks are no array of bytes.
@@ -208,9 +208,10 @@ def _result_dtype(name: str) -> "np.dtype[Any]":
     if name not in _BIT_PATTERNS:
         return np.dtype(name)
     try:
-        return np.dtype(getattr(importlib.import_module("ml_dtypes"), name))
+        dtype: np.dtype[Any] = np.dtype(getattr(importlib.import_module("ml_dtypes"), name))
     except ImportError:
-        return np.dtype(_BIT_PATTERNS[name])
+        dtype = np.dtype(_BIT_PATTERNS[name])
+    return dtype
 
 
 def _padding(buffer: Buffer) -> "Array":
