@@ -356,34 +356,37 @@ void Read(const BankedTensor& tensor, const Pages& pages, const Codec& codec, au
   });
 }
 
-/*! Calls with the codec between an array of floats and another floating format. */
-template <class Array>
+// Of a run in a tile; known when this is compiled, as a copy of a known length is much cheaper.
+constexpr std::integral_constant<int64_t, kFaceSide> kFaceRun = {};
+
+/*! Calls with a codec that rows have too, and the length of a run in elements. */
+void WithRunLength(const BankedTensor& tensor, const auto& codec, auto visit) {
+  if (tensor.page_layout == PageLayout::kTile) return visit(codec, kFaceRun);
+  visit(codec, tensor.page.width);
+}
+
+/*! Calls with the codec of floats that are stored in another floating format. */
+template <class Array, class Other>
 void WithFloatCodec(const BankedTensor& tensor, const device::DataFormat& format, auto visit) {
-  if (!format.is_block) {
-    format.element_bits == 32 ? visit(Cast<Array, Float32>{}) : visit(Cast<Array, Bfloat16>{});
-    return;
-  }
+  if (!format.is_block) return WithRunLength(tensor, Cast<Array, Other>{}, visit);
   const int64_t exponents = device::ExponentBytes(format, tensor.page);
-  format.element_bits == 8 ? visit(Block<Array, 7>{exponents}) : visit(Block<Array, 3>{exponents});
+  if (format.element_bits == 8) return visit(Block<Array, 7>{exponents}, kFaceRun);
+  visit(Block<Array, 3>{exponents}, kFaceRun);
 }
 
 /*! Calls with the codec between an array and the banks, and the length of a run in elements. */
 void WithCodec(const BankedTensor& tensor, auto visit) {
   const device::DataFormat& own = device::FormatOf(tensor.dtype);
   const device::DataFormat& format = device::FormatOf(tensor.dtype, tensor.data_format);
-  const auto with_length = [&](const auto& codec) {
-    if (tensor.page_layout == PageLayout::kRowMajor) return visit(codec, tensor.page.width);
-    visit(codec, std::integral_constant<int64_t, kFaceSide>{});
-  };
   if (&format != &own) {
-    if (own.name == "Float32") return WithFloatCodec<Float32>(tensor, format, with_length);
-    if (own.name == "Float16_b") return WithFloatCodec<Bfloat16>(tensor, format, with_length);
+    if (own.name == "Float32") return WithFloatCodec<Float32, Bfloat16>(tensor, format, visit);
+    if (own.name == "Float16_b") return WithFloatCodec<Bfloat16, Float32>(tensor, format, visit);
     throw Error(ErrorCode::kInternal, tensor.dtype + " is not read as " + std::string(format.name));
   }
   switch (format.element_bits) {
-    case 8: return with_length(SameBits<1>{});
-    case 16: return with_length(SameBits<2>{});
-    default: return with_length(SameBits<4>{});
+    case 8: return WithRunLength(tensor, SameBits<1>{}, visit);
+    case 16: return WithRunLength(tensor, SameBits<2>{}, visit);
+    default: return WithRunLength(tensor, SameBits<4>{}, visit);
   }
 }
 

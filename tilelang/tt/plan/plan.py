@@ -9,10 +9,10 @@ from .model import Buffer, Kernel, Provenance
 if TYPE_CHECKING:
     from os import PathLike
 
+    import numpy as np
     import numpy.typing as npt
 
     from .findings import CheckReport
-    from .tilize import Bytes
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,9 @@ class Plan:
             raise refusal("TT107", f"{len(found)} tensors are named {name}; give an index instead. Tensors: {known}")
         raise refusal("TT106", f"no tensor parameter {name}; tensors: {known}")
 
-    def tilize(self, array: "npt.NDArray[Any]", buffer: "Buffer | str | int", kernel: str | None = None) -> "Bytes":
+    def tilize(
+        self, array: "npt.NDArray[Any]", buffer: "Buffer | str | int", kernel: str | None = None
+    ) -> "npt.NDArray[np.uint8]":
         """The bytes that a tensor has in its banks; see :func:`tilelang.tt.plan.tilize.tilize`.
 
         Args:
@@ -84,7 +86,9 @@ class Plan:
 
         return tilize(buffer if isinstance(buffer, Buffer) else self.buffer(buffer, kernel), array)
 
-    def untilize(self, banks: "Bytes", buffer: "Buffer | str | int", kernel: str | None = None) -> "npt.NDArray[Any]":
+    def untilize(
+        self, banks: "npt.NDArray[np.uint8]", buffer: "Buffer | str | int", kernel: str | None = None
+    ) -> "npt.NDArray[Any]":
         """The tensor whose bytes lie in banks; see :func:`tilelang.tt.plan.tilize.untilize`.
 
         Args:

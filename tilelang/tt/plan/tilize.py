@@ -4,7 +4,7 @@ import importlib
 import math
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,6 @@ import numpy.typing as npt
 from .. import _native
 from ..errors import refusal
 from .model import Buffer
-
-if TYPE_CHECKING:
-    Array: TypeAlias = npt.NDArray[Any]
-    Bytes: TypeAlias = npt.NDArray[np.uint8]
 
 _INTEGERS = ("int32", "uint32", "uint16", "uint8", "int8")
 # Dtypes that numpy does not have, and those of the same size that stand for their bits.
@@ -40,7 +36,7 @@ _FLOATS = {
 }
 
 
-def tilize(buffer: Buffer, array: "Array") -> "Bytes":
+def tilize(buffer: Buffer, array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """The bytes that a tensor has in its banks.
 
     Elements are stored in the buffer's data format. In their dtype's own format they keep their bits; in another one
@@ -65,7 +61,7 @@ def tilize(buffer: Buffer, array: "Array") -> "Bytes":
     return _write(_numbers(buffer), buffer, array)
 
 
-def untilize(buffer: Buffer, banks: "Bytes") -> "Array":
+def untilize(buffer: Buffer, banks: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
     """The tensor whose bytes lie in banks: the inverse of :func:`tilize`.
 
     Args:
@@ -84,7 +80,7 @@ def untilize(buffer: Buffer, banks: "Bytes") -> "Array":
     return _read(_numbers(buffer), buffer, banks, ("num_banks", "bytes_per_bank"))
 
 
-def to_pages(buffer: Buffer, array: "Array") -> "Bytes":
+def to_pages(buffer: Buffer, array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """The pages of a tensor in their order, as tt-metal's host takes them before it deals them to banks.
 
     Args:
@@ -101,7 +97,7 @@ def to_pages(buffer: Buffer, array: "Array") -> "Bytes":
     return _write(numbers, buffer, array).reshape(numbers["num_pages"], numbers["page_size_bytes"])
 
 
-def from_pages(buffer: Buffer, pages: "Bytes") -> "Array":
+def from_pages(buffer: Buffer, pages: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
     """The tensor whose pages these are: the inverse of :func:`to_pages`.
 
     Args:
@@ -117,11 +113,13 @@ def from_pages(buffer: Buffer, pages: "Bytes") -> "Array":
     return _read(_in_one_bank(_numbers(buffer)), buffer, pages, ("num_pages", "page_size_bytes"))
 
 
-def _write(numbers: dict[str, Any], buffer: Buffer, array: "Array") -> "Bytes":
+def _write(numbers: dict[str, Any], buffer: Buffer, array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return _native.tilize(numbers, _bytes_of(_elements(buffer, array)), _bytes_of(_padding(buffer)))
 
 
-def _read(numbers: dict[str, Any], buffer: Buffer, data: "Bytes", extents: tuple[str, str]) -> "Array":
+def _read(
+    numbers: dict[str, Any], buffer: Buffer, data: npt.NDArray[np.uint8], extents: tuple[str, str]
+) -> npt.NDArray[Any]:
     expected = tuple(numbers[extent] for extent in extents)
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8:
         raise refusal("TT840", f"buffer `{buffer.name}`: found {_kind(data)}; expected an array of uint8")
@@ -179,7 +177,7 @@ def _by_float32(buffer: Buffer) -> bool:
     return buffer.dtype == "float16" and buffer.data_format != "Float16"
 
 
-def _elements(buffer: Buffer, array: "Array") -> "Array":
+def _elements(buffer: Buffer, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A compact array of the elements, or of their bits."""
     accepted = [name for name in (buffer.dtype, _BIT_PATTERNS.get(buffer.dtype)) if name]
     is_array = isinstance(array, (np.ndarray, np.generic))
@@ -199,12 +197,12 @@ def _kind(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def _bytes_of(array: "Array") -> "Bytes":
+def _bytes_of(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """The same memory."""
     return array.reshape(-1).view(np.uint8)
 
 
-def _result_dtype(name: str) -> "np.dtype[Any]":
+def _result_dtype(name: str) -> np.dtype[Any]:
     if name not in _BIT_PATTERNS:
         return np.dtype(name)
     try:
@@ -214,7 +212,7 @@ def _result_dtype(name: str) -> "np.dtype[Any]":
     return dtype
 
 
-def _padding(buffer: Buffer) -> "Array":
+def _padding(buffer: Buffer) -> npt.NDArray[Any]:
     """One element as :func:`_elements` gives it; none where the buffer says of no padding."""
     if buffer.padding_value is None:
         return np.empty(0, np.uint8)
