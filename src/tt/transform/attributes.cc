@@ -219,14 +219,18 @@ ir::View AttributesOf(ir::View func) {
 }
 
 Value WithAttributes(const Value& func, const ir::Entries& attributes) {
-  static constinit const ir::GlobalFunction with_attrs{"ir.BaseFuncWithAttrs"};
+  static constinit const ir::GlobalFunction with_attr{"ir.BaseFuncWithAttr"};
   const ir::View present = AttributesOf(func);
   const bool unchanged = std::ranges::all_of(attributes, [&](const auto& entry) {
     return Equal(ir::MapGet(present, entry.first), entry.second);
   });
   if (unchanged) return func;
-  Moved moved(func);
-  return with_attrs({moved.Argument(), ir::MakeMap(attributes).raw()});
+  Value out = func;
+  for (const auto& [key, value] : attributes) {
+    Moved moved(std::move(out));
+    out = with_attr({moved.Argument(), key.raw(), value.raw()});
+  }
+  return out;
 }
 
 Value WithoutAttributes(const Value& func, const Keys& keys) {

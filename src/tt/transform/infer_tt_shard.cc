@@ -218,6 +218,7 @@ std::vector<Tensor> LayOutAll(const Value& func, const std::vector<Parameter>& p
                               const Context& context) {
   const ir::ShapeVariables variables(parameters);
   std::vector<Tensor> tensors;
+  tensors.reserve(parameters.size());
   std::vector<ir::Diagnostic> diagnostics;
   for (const Parameter& parameter : parameters) {
     if (parameter.memory.is_none()) continue;

@@ -4,6 +4,9 @@
 #include <compare>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
 
 #include "ir/contraction.h"
 #include "ir/node.h"
@@ -28,7 +31,7 @@ constexpr const char* kUnresolved = "unresolved";
 struct Argument {
   std::string name;
   std::string dtype;
-  std::string source;
+  std::string_view source;
   bool per_core = false;
   std::optional<Int> value = std::nullopt;
   std::string reason = "";  // why there is no value
@@ -158,12 +161,15 @@ Value Render(const Argument& argument) {
 }
 
 /*! Remembered, as modules repeat single arguments, and kernels of one kind all of them. */
-Value CachedRender(const std::vector<Argument>& arguments) {
+Value CachedRender(const LaunchSize& launch, std::vector<Argument> arguments) {
+  // The grid differs most, and most comparisons end there.
+  using Key = std::tuple<Int, Int, std::vector<Argument>>;
   static auto* single = new Cache<Argument, Value>;
-  static auto* all = new Cache<std::vector<Argument>, Value>;
-  return all->Get(arguments, [&] {
+  static auto* all = new Cache<Key, Value>;
+  const Key key = {launch.grid_x, launch.grid_y, std::move(arguments)};
+  return all->Get(key, [&] {
     std::vector<Value> out;
-    for (const Argument& argument : arguments) {
+    for (const Argument& argument : std::get<2>(key)) {
       out.push_back(single->Get(argument, [&] { return Render(argument); }));
     }
     return ir::MakeArray(out);
@@ -183,6 +189,7 @@ Value RuntimeArgsSchema(const LaunchSize& launch, const Value& body,
       Common("grid_y", kSchedule, launch.grid_y),
       std::move(kt_tiles.total),
   };
+  arguments.reserve(arguments.size() + parameters.size() + 4);  // mostly enough
   if (launch.grid_z != 1) arguments.push_back(Common("grid_z", kSchedule, launch.grid_z));
   AddRuns(launch, &arguments);
   arguments.insert(arguments.end(), kt_tiles.each.begin(), kt_tiles.each.end());
@@ -191,7 +198,7 @@ Value RuntimeArgsSchema(const LaunchSize& launch, const Value& body,
   }
   AddParameters(parameters, &arguments);
   MakeNamesUnique(&arguments);
-  return CachedRender(arguments);
+  return CachedRender(launch, std::move(arguments));
 }
 
 }  // namespace tt::transform
