@@ -58,12 +58,16 @@ def infer(mod):
 
 
 def medians(runs: int, *functions: Callable[[], object]) -> list[float]:
-    """The median time of each, in seconds, taken in turn so that they share the machine's moods."""
+    """The median time of each, in seconds, taken in turn so that they share the machine's moods.
+
+    Forth and back, as one function leaves another's data out of the caches.
+    """
     times: list[list[float]] = [[] for _ in functions]
     for function in functions:
         function()
-    for _ in range(runs):
-        for function, samples in zip(functions, times, strict=True):
+    pairs = list(zip(functions, times, strict=True))
+    for run in range(runs):
+        for function, samples in pairs if run % 2 else reversed(pairs):
             start = time.perf_counter()
             result = function()
             samples.append(time.perf_counter() - start)
