@@ -53,6 +53,15 @@ def tests(session: nox.Session, host: str) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """The page of a plan in Chromium, which must be on PATH with chromedriver. Arguments after ``--`` go to pytest."""
+    session.install("--quiet", *HOSTS["tvm27"], *TEST_REQUIREMENTS, "selenium==4.51.0", wheel(session))
+    # Of this package only the copy of axe-core is needed, and not the browsers that it brings.
+    session.install("--quiet", "--no-deps", "axe-playwright-python==0.1.8")
+    session.run("pytest", "testing/browser", *session.posargs)
+
+
+@nox.session
 def sanitize(session: nox.Session) -> None:
     """The tests of one host on libraries that AddressSanitizer and UndefinedBehaviorSanitizer watch."""
     session.install("--quiet", *HOSTS["tvm27"], *TEST_REQUIREMENTS)

@@ -1,6 +1,7 @@
 """The plan of a module: every decision about its kernels, as one value."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import refusal
@@ -147,3 +148,20 @@ class Plan:
         from .file import from_json
 
         return from_json(text, name)
+
+    def to_html(self, path: "str | PathLike[str]") -> None:
+        """Write the plan as one page of HTML, which needs no other file and no network.
+
+        Raises:
+            PlanError: A kernel depends on shape variables.
+            OSError: The file cannot be written.
+        """
+        from .page import to_html
+
+        Path(path).write_text(to_html(self), encoding="utf-8", newline="\n")
+
+    def _repr_html_(self) -> str | None:
+        """The page in a frame, for notebooks; a plan of symbolic sizes has none."""
+        from .page import to_frame
+
+        return None if any(kernel.shape_variables for kernel in self.kernels) else to_frame(self)

@@ -1,0 +1,129 @@
+"""A plan as one page of HTML that needs nothing else: figures, tables, and a script that links them.
+
+The page is the same text for the same plan, and allows itself nothing but its own style sheet and script.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from ...errors import refusal
+from ..model import Kernel, KernelProvenance, PlanWarning, Source
+from . import svg
+from .launch import launch_section
+from .markup import Markup, element, join
+from .tensors import tensor_section
+
+if TYPE_CHECKING:
+    from ..plan import Plan
+
+
+def to_html(plan: "Plan") -> str:
+    """The page of a plan.
+
+    Raises:
+        PlanError: A kernel depends on shape variables.
+    """
+    for kernel in plan.kernels:
+        if kernel.shape_variables:
+            raise refusal(
+                "TT895",
+                f"{kernel.name} depends on {', '.join(kernel.shape_variables)}; expected a kernel of fixed sizes, "
+                "as specialize gives it",
+            )
+    names = ", ".join(kernel.name for kernel in plan.kernels)
+    style, script = _asset("page.css"), _asset("page.js")
+    return Template(_asset("page.html")).substitute(
+        title=escape(f"The plan of {names}"),
+        policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'",
+        style=style,
+        script=script,
+        body=_body(plan),
+    )
+
+
+def to_frame(plan: "Plan") -> str:
+    """The page in a frame of its own, for notebooks: neither has an effect on the other."""
+    return element(
+        "iframe",
+        srcdoc=to_html(plan),
+        title="The plan of " + ", ".join(kernel.name for kernel in plan.kernels),
+        sandbox="allow-scripts",
+        width="100%",
+        height=720,
+        style="border: 0",
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _body(plan: "Plan") -> Markup:
+    kernels = [
+        _kernel(kernel, origin, f"kernel-{number}")
+        for number, (kernel, origin) in enumerate(zip(plan.kernels, plan.provenance.kernels, strict=True))
+    ]
+    theme = element("button", "Dark", type="button", id="theme", aria_label="Dark colours", aria_pressed="false")
+    origin = f"tilelang-tt {plan.provenance.package_version} on {plan.provenance.host}"
+    return join(
+        svg.hatch(),
+        element("header", element("p", "The plan", class_="kind"), _contents(plan), theme),
+        element("main", *kernels),
+        element("footer", element("p", f"Made by {origin}.")),
+    )
+
+
+def _contents(plan: "Plan") -> Markup:
+    """Links to the kernels, if there are several."""
+    if len(plan.kernels) < 2:
+        return Markup()
+    links = [element("a", kernel.name, href=f"#kernel-{number}") for number, kernel in enumerate(plan.kernels)]
+    return element("nav", *links, aria_label="Kernels")
+
+
+def _kernel(kernel: Kernel, origin: KernelProvenance, identifier: str) -> Markup:
+    launches = [
+        launch_section(kernel, launch, f"{identifier}-launch-{number}", number)
+        for number, launch in enumerate(kernel.launches)
+    ]
+    source = _place(origin.source)
+    name = element("h1", kernel.name, *([element("span", source, class_="source")] if source else []))
+    return element(
+        "article",
+        name,
+        _warnings(kernel.warnings, origin.warning_sources),
+        *launches,
+        tensor_section(kernel),
+        id=identifier,
+    )
+
+
+def _place(source: Source | None) -> str:
+    return "" if source is None else f"{source.file}:{source.line}"
+
+
+def _warnings(warnings: Sequence[PlanWarning], sources: Sequence[Source | None]) -> Markup:
+    if not warnings:
+        return Markup()
+    items = [
+        element(
+            "li",
+            element("strong", f"Warning {warning.code}"),
+            element("span", _place(source), class_="source"),
+            element("pre", warning.message.removeprefix(f"{warning.code}: ")),
+        )
+        for warning, source in zip(warnings, sources, strict=True)
+    ]
+    return element("section", element("ul", *items), class_="warnings", aria_label="Warnings")
