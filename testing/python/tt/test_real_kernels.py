@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import tvm
+from jsonschema import Draft202012Validator
 from support import oracle
 from support.infer import results
 
@@ -28,6 +29,9 @@ from tilelang.tt import (
     specialize,
     verify_tt_metadata,
 )
+from tilelang.tt.plan import Plan, make_plan, schema
+
+VALIDATOR = Draft202012Validator(schema())
 
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore::tilelang.tt.errors.{name}Warning")
@@ -186,3 +190,12 @@ def test_pipeline(fact, device, pytestconfig, capsys):
         pipeline(device=device)(mod)
     explain(caught.value.code)
     assert "## Fix" in capsys.readouterr().out
+
+
+def test_plan_file(fact, pytestconfig):
+    """A plan that the published schema takes and that survives its file."""
+    if any(param["dtype"] not in oracle.TILED_DTYPES for param in buffers_of(fact)):
+        return
+    plan = make_plan(load(pytestconfig, fact))
+    VALIDATOR.validate(json.loads(plan.to_json()))
+    assert Plan.from_json(plan.to_json()) == plan

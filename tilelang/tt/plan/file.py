@@ -23,6 +23,7 @@ FORMAT: Final = "tt.plan"
 VERSION: Final = 1
 # Objects without objects in them stand on one line up to this length, and always where all their values are scalars.
 _LINE = 100
+_COMPACT = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def to_json(plan: "Plan") -> str:
@@ -207,7 +208,7 @@ def _text(value: Any, indent: str = "") -> str:
     """JSON for people: what has no object in it on one line, unless it is an object that is long."""
     inside = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
     if not any(_has_object(item) for item in inside):
-        line = json.dumps(value, ensure_ascii=False)
+        line = _COMPACT(value)
         if len(line) <= _LINE or not isinstance(value, dict) or not any(isinstance(item, list) for item in inside):
             return line
     deeper = f"\n{indent}  "
