@@ -15,7 +15,7 @@ from .check_buffer import check_buffer, check_capacity
 from .check_on_chip import check_on_chip
 from .check_schedule import check_schedule
 from .findings import CheckReport, Findings, number
-from .model import Kernel, Natural, RuntimeArgument
+from .model import Kernel, Natural, RuntimeArgument, TileRun
 from .plan import Plan
 
 
@@ -62,7 +62,7 @@ def _texts(record: Any, where: str) -> Iterator[tuple[str, str]]:
             yield from _texts(value, place)
         elif isinstance(value, tuple):
             for position, item in enumerate(value):
-                if is_dataclass(item) and not isinstance(item, RuntimeArgument):
+                if is_dataclass(item) and not isinstance(item, (RuntimeArgument, TileRun)):
                     yield from _texts(item, f"{place}/{position}")
 
 

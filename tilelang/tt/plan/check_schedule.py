@@ -1,6 +1,6 @@
 """That every work tile of every launch is executed exactly once, by the core that the policy says."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -181,7 +181,11 @@ def _check_inside(runs: Iterable[TileRun], num_tiles: int, where: str, findings:
     """The runs without what lies beyond the grid, and with what overlaps itself said once."""
     out = []
     for position, run in enumerate(runs):
-        start, length, stride, repeat = run.start, run.length, run.stride, run.repeat
+        start, length, stride, repeat = _plain(run)
+        end = start + (repeat - 1) * stride + length
+        if min(start, length - 1, repeat - 1) >= 0 and end <= num_tiles and (repeat == 1 or stride >= length):
+            out.append((start, length, stride if repeat > 1 else 0, repeat))
+            continue
         if length < 1 or repeat < 1 or start < 0 or stride < 0:
             findings.add("TT824", f"{where}/{position}", f"{shown(_plain(run))} is no run of work tiles")
             continue
@@ -212,20 +216,21 @@ def _clip(start: int, length: int, stride: int, repeat: int, end: int) -> Iterat
 
 def _pieces(runs: list[Run], num_tiles: int) -> _Pieces | None:
     """All runs in the commonest stride; runs of other strides as their intervals. None where those are too many."""
-    strides: Counter[int] = Counter()
-    for _, _, stride, repeat in runs:
-        if repeat > 1:
-            strides[stride] += repeat
-    common = strides.most_common(1)[0][0] if strides else num_tiles
-    if strides.total() - strides[common] > _MOST_INTERVALS:
+    start, length, stride, repeat = np.array(runs, np.int64).reshape(-1, 4).T
+    repeats = repeat > 1
+    strides, which = np.unique(stride[repeats], return_inverse=True)
+    common = int(strides[np.bincount(which, repeat[repeats]).argmax()]) if len(strides) else num_tiles
+    odd = repeats & (stride != common)
+    if sum(repeat[odd].tolist()) > _MOST_INTERVALS:
         return None
-    starts, lengths, repeats = [], [], []
-    for start, length, stride, repeat in runs:
-        turns = range(repeat) if repeat > 1 and stride != common else range(1)
-        starts += [start + turn * stride for turn in turns]
-        lengths += [length] * len(turns)
-        repeats += [repeat // len(turns)] * len(turns)
-    return _Pieces(common, *(np.array(values, np.int64) for values in (starts, lengths, repeats)))
+    turns = np.concatenate([np.arange(0), *map(np.arange, repeat[odd])])
+    starts = np.repeat(start[odd], repeat[odd]) + turns * np.repeat(stride[odd], repeat[odd])
+    return _Pieces(
+        common,
+        np.concatenate([start[~odd], starts]),
+        np.concatenate([length[~odd], np.repeat(length[odd], repeat[odd])]),
+        np.concatenate([repeat[~odd], np.ones_like(starts)]),
+    )
 
 
 def _cells(pieces: _Pieces) -> _Cells:
