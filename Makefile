@@ -28,6 +28,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/check.py
 	$(BIN)/python benchmarks/tilize.py
 	$(BIN)/python benchmarks/footprint.py
+	$(BIN)/python benchmarks/cli.py
 
 docs lint: $(VENV)/.developer
 	$(BIN)/python -m nox -s $@

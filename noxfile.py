@@ -90,7 +90,7 @@ def fuzz(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Formatting, lints and types; all of them by configuration in pyproject.toml and .clang-format."""
     dev = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["dev"]
-    session.install("--quiet", *dev, "numpy", "pytest")
+    session.install("--quiet", *dev, *TEST_REQUIREMENTS, "numpy")
     session.run("ruff", "check", *LINTED)
     session.run("ruff", "format", "--check", *LINTED)
     sources = [str(path) for path in sorted(Path("src").rglob("*")) if path.suffix in {".h", ".cc"}]

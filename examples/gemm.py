@@ -1,9 +1,7 @@
 """A GEMM with ragged edges on a Tenstorrent chip: which core runs which part of it, and what padding costs."""
 
-from report import report
-
 import tilelang
-from tilelang.tt import apply_tt_defaults, infer_default_tt_schedule, infer_default_tt_shard
+from tilelang.tt.plan import make_plan
 
 M, N, K, BLOCK = 1000, 700, 500, 64
 
@@ -69,11 +67,9 @@ def gemm():
 
 
 def main():
-    kernel = infer_default_tt_shard(infer_default_tt_schedule(apply_tt_defaults(gemm())))
-
     language = "TileLang" if HOST_IS_TILELANG else "TIRx"
     print(f"C = A @ B + bias in {language}: M = {M}, N = {N}, K = {K}, blocks of {BLOCK} x {BLOCK}\n")
-    print(report(kernel))
+    print(make_plan(gemm()))
 
 
 if __name__ == "__main__":

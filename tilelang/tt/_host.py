@@ -53,7 +53,7 @@ def require_host() -> Host:
     Raises:
         HostError: there is none, or it is known not to work with the tvm-ffi beside it.
     """
-    host = _installed()
+    host = installed()
     _check_pair(host)
     try:
         importlib.import_module("tvm.tirx")
@@ -65,7 +65,12 @@ def require_host() -> Host:
     return host
 
 
-def _installed() -> Host:
+def installed() -> Host:
+    """The host that is installed; it is not imported, unless only that tells its version.
+
+    Raises:
+        HostError: There is none.
+    """
     # With TileLang its own package has run before this one; without it `tilelang` is a namespace.
     name, module = ("tilelang", "tilelang") if _is_package("tilelang") else ("apache-tvm", "tvm")
     version = _version(name) or _version_of_checkout(module)

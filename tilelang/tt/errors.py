@@ -162,11 +162,16 @@ def explain(mistake: str | BaseException) -> None:
     codes = (mistake,) if isinstance(mistake, str) else getattr(mistake, "codes", ())
     if not codes:
         raise refusal("TT110", f"found {type(mistake).__name__}; expected a code or an error of tilelang.tt")
-    pages = [_page(code) for code in dict.fromkeys(codes)]
+    pages = [page(code) for code in dict.fromkeys(codes)]
     print("\n".join(pages), end="")
 
 
-def _page(code: str) -> str:
+def page(code: str) -> str:
+    """What :func:`explain` prints of a code.
+
+    Raises:
+        OptionError: There is no such code.
+    """
     if code not in _TABLE:
         nearest = ", ".join(sorted(_TABLE, key=lambda known: _distance(known, code.upper()))[:3])
         raise refusal("TT111", f'no error has the code "{code}"; the nearest are {nearest}; errors.catalogue() has all')

@@ -110,7 +110,7 @@ def run_on_kernels(pass_: Any, mod: "ModuleOrFunc") -> "ModuleOrFunc":
     from tvm.tirx import PrimFunc
 
     if isinstance(mod, PrimFunc):
-        name = _name_of(mod)
+        name = name_of(mod)
         return run_on_kernels(pass_, IRModule({name: mod}))[name]
     if not isinstance(mod, IRModule):
         help_ = "; call its get_tir(...) for the PrimFunc" if hasattr(mod, "get_tir") else ""
@@ -122,7 +122,8 @@ def run_on_kernels(pass_: Any, mod: "ModuleOrFunc") -> "ModuleOrFunc":
     return out
 
 
-def _name_of(func: Any) -> str:
+def name_of(func: Any) -> str:
+    """The name of a function in a module of its own."""
     symbol = func.attrs.get("global_symbol") if func.attrs else None
     return symbol if isinstance(symbol, str) else _ALONE
 

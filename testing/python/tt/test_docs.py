@@ -54,7 +54,9 @@ def test_demo_fits_a_terminal_and_shows_the_numbers():
     assert max(map(len, lines)) <= 100
     assert "11 x 16 x 1 = 176 work tiles" in "".join(lines)
     # 22 tiles of 2048 bytes, 700 elements of two bytes in them.
-    assert "bias read bfloat16 700 32 x 704 1 x 22 22 45,056 43,656 96.9%" in [" ".join(line.split()) for line in lines]
+    assert "bias read Float16_b 700 32x704 dram_interleaved 22 12 45,056 96%" in [
+        " ".join(line.split()) for line in lines
+    ]
 
 
 def test_one_kernel_on_four_devices():

@@ -44,7 +44,10 @@ def test_page(entry):
 def test_trigger(entry):
     """The message that the page shows follows an example that is run, or a test elsewhere expects the code."""
     example = page_of(entry.code).partition("## Fix")[0]
-    shown = f"text\n{entry.error_class.__name__}: {entry.code}: "
+    raised_by = (
+        "error" if "```sh\ntilelang-tt " in example else entry.error_class.__name__
+    )  # as the command line says it
+    shown = f"text\n{raised_by}: {entry.code}: "
     assert f"```{shown}" in example or f"```{{code-block}} {shown}" in example
     if "```python" in example:
         assert f"```\n\n```{shown}" in example

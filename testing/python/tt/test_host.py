@@ -64,7 +64,7 @@ def test_checkout_of_a_host(monkeypatch):
     real = _host._version
     monkeypatch.setattr(_host, "_version", lambda name: None if name == host.HOST else real(name))
     module = sys.modules["tilelang" if host.ON_TILELANG else "tvm"]
-    assert _host._installed() == _host.Host(host.HOST, module.__version__, host.FFI_VERSION)
+    assert _host.installed() == _host.Host(host.HOST, module.__version__, host.FFI_VERSION)
 
 
 def test_no_ffi(monkeypatch):
@@ -102,7 +102,7 @@ PAIRS = [
 @pytest.mark.parametrize(("name", "version", "ffi"), PAIRS)
 def test_bad_pair(monkeypatch, name, version, ffi):
     """Named before the pair can crash the process, with the line that mends it."""
-    monkeypatch.setattr(_host, "_installed", lambda: _host.Host(name, version, ffi))
+    monkeypatch.setattr(_host, "installed", lambda: _host.Host(name, version, ffi))
     monkeypatch.setattr(_host.importlib, "import_module", lambda name: pytest.fail(f"{name} was imported"))
     with pytest.raises(errors.HostError) as caught:
         _host.require_host()

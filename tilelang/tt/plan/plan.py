@@ -30,6 +30,12 @@ class Plan:
     kernels: tuple[Kernel, ...]
     provenance: Provenance
 
+    def __str__(self) -> str:
+        """What ``tilelang-tt show`` shows: work of each core, memory and tensors of every kernel."""
+        from .text import describe
+
+        return describe(self)
+
     def kernel(self, name: str | None = None) -> Kernel:
         """The kernel of that name; without a name the only one.
 

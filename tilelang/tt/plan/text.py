@@ -5,7 +5,7 @@ the pieces are the text. Nothing here is imported that takes long.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 WIDTH = 100
 _GAP = "  "
 _LABEL = 12
+_LONGEST_CELL = 20
 # Cores with work play one of so many roles, by how much of it they have.
 _HEAT_LEVELS = 4
 
@@ -56,7 +57,7 @@ def describe(plan: "Plan", width: int = WIDTH) -> str:
     return plain(lines(plan, width))
 
 
-def plain(text: "Iterator[Line] | Sequence[Line]") -> str:
+def plain(text: Iterable[Line]) -> str:
     """Lines without their roles."""
     return "\n".join("".join(piece.text for piece in line).rstrip() for line in text)
 
@@ -86,12 +87,24 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str | Piece]], widt
         yield tuple(Piece(_justify(row[i].text, widths[i], columns[i].right), row[i].role) for i in shown)
 
 
+def work_of_cores(kernel: "Kernel", launch: "Launch") -> dict[tuple[int, int], int]:
+    """Work tiles of each core ``(x, y)`` that may be used, in the order of cores; none where the grid is symbolic."""
+    if launch.tile_range is not None:
+        return {}
+    cores = corerange_to_cores(kernel.inputs.cores, None, kernel.inputs.core_order == "row_major")
+    counts = [0] * len(cores)
+    for run in launch.tile_runs:
+        counts[run.core] += run.length * run.repeat
+    return dict(zip(cores, counts, strict=True))
+
+
 def _justify(text: str, width: int, right: bool) -> str:
     return (text.rjust(width) if right else text.ljust(width)) + _GAP
 
 
 def _kernel(kernel: "Kernel", width: int) -> Iterator[Line]:
-    yield Piece(kernel.name, "title"), Piece(f" on {kernel.device.name}")
+    sizes = f", for any {', '.join(kernel.shape_variables)}" if kernel.shape_variables else ""
+    yield Piece(kernel.name, "title"), Piece(f" on {kernel.device.name}{sizes}")
     for number, launch in enumerate(kernel.launches):
         yield ()
         if len(kernel.launches) > 1:
@@ -107,12 +120,15 @@ def _kernel(kernel: "Kernel", width: int) -> Iterator[Line]:
 
 def _launch(kernel: "Kernel", launch: "Launch", width: int) -> Iterator[Line]:
     inputs = kernel.inputs
-    cores = corerange_to_cores(inputs.cores, None, inputs.core_order == "row_major")
-    counts = _counts(launch, len(cores))
+    work = work_of_cores(kernel, launch)
+    counts = list(work.values())
     block = f" of {inputs.schedule_block_size}" if inputs.schedule_block_size else ""
     panel = f" of {inputs.swizzle_panel}" if inputs.swizzle_panel else ""
     yield _labelled("grid", f"{_by(launch.grid)} = {launch.num_tiles} work tiles, {inputs.schedule_order}{panel}")
     yield _labelled("schedule", f"{inputs.schedule_policy}{block}, {_shares(launch, counts)}")
+    if launch.tile_range is not None:
+        yield _labelled("  start", str(launch.tile_range.start))
+        yield _labelled("  count", str(launch.tile_range.count))
     if launch.persistent is not None:
         persistent = launch.persistent
         yield _labelled("persistent", f"{persistent.loop} counts waves of {persistent.wave} work tiles")
@@ -122,7 +138,7 @@ def _launch(kernel: "Kernel", launch: "Launch", width: int) -> Iterator[Line]:
     yield from _arguments(launch.runtime_arguments, width)
     if counts:
         yield ()
-        yield from _core_map(kernel.device.worker_grid, dict(zip(cores, counts, strict=True)))
+        yield from _core_map(kernel.device.worker_grid, work)
     if launch.on_chip.circular_buffers:
         yield ()
         yield from _circular_buffers(launch.on_chip, width)
@@ -132,38 +148,32 @@ def _labelled(label: str, text: str) -> Line:
     return Piece(label.ljust(_LABEL), "label"), Piece(text)
 
 
-def _counts(launch: "Launch", num_cores: int) -> list[int]:
-    """The work tiles of each core; none where the grid is symbolic."""
-    if launch.tile_range is not None:
-        return []
-    counts = [0] * num_cores
-    for run in launch.tile_runs:
-        counts[run.core] += run.length * run.repeat
-    return counts
-
-
 def _shares(launch: "Launch", counts: list[int]) -> str:
     if launch.tile_range is not None:
-        return f"{launch.tile_range.count} on core core_id, from {launch.tile_range.start} on"
-    cores = f"{launch.num_active_cores} of {len(counts)} cores have work"
+        return "by core_id, the number of a core"
+    cores = f"{launch.num_active_cores} of {len(counts)} cores"
     groups = sorted(Counter(count for count in counts if count).items(), reverse=True)
     if len(groups) > 3:
-        return f"{cores}: {groups[-1][0]} to {groups[0][0]} tiles each"
-    return f"{cores}: {', '.join(f'{cores} run {count}' for count, cores in groups)}"
+        return f"{cores} run {groups[-1][0]} to {groups[0][0]} tiles each"
+    if len(groups) == 1:
+        return f"{cores} run {groups[0][0]} each"
+    return f"{cores} have work: {', '.join(f'{cores} run {count}' for count, cores in groups)}"
 
 
 def _imbalance(counts: list[int]) -> str:
     most, mean = max(counts), sum(counts) / len(counts)
-    return f"{most} on the busiest core, {mean:.2f} on average: {1 - mean / most:.1%} of the core time is idle"
+    return f"{most} on the busiest core, {mean:.2f} on average: {1 - mean / most:.1%} of core time is idle"
 
 
 def _on_chip(on_chip: "OnChip") -> str:
-    available = on_chip.l1_available_bytes
-    share = f" ({on_chip.l1_bytes / available:.1%})" if _numbers(on_chip.l1_bytes, available) and available else ""
+    needed, available = on_chip.l1_bytes, on_chip.l1_available_bytes
+    share = ""
+    if isinstance(needed, int) and isinstance(available, int) and available:
+        share = f" ({needed / available:.1%})"
     known = "" if available is None else f" of {_size(available)}"
     limit = "" if on_chip.max_circular_buffers is None else f" of {on_chip.max_circular_buffers}"
     buffers = f"{len(on_chip.circular_buffers)}{limit} circular buffers"
-    return f"{_size(on_chip.l1_bytes)}{known} bytes{share} of every core, in {buffers}"
+    return f"{_size(on_chip.l1_bytes)}{known} bytes{share}, in {buffers}"
 
 
 def _arguments(arguments: "tuple[RuntimeArgument, ...]", width: int) -> Iterator[Line]:
@@ -193,7 +203,7 @@ def _fill(texts: list[str], width: int) -> list[str]:
 def _core_map(grid: tuple[int, int], counts: dict[tuple[int, int], int]) -> Iterator[Line]:
     columns, rows = grid
     most = max(counts.values())
-    width = max(len(_short(count)) for count in [*counts.values(), columns]) + 1
+    width = max(3, 1 + max(len(_short(count)) for count in counts.values()))
     yield (Piece("Work tiles of each core", "head"),)
     yield (Piece("   " + "".join(f"{x:{width}}" for x in range(columns)), "label"),)
     for y in range(rows):
@@ -221,14 +231,14 @@ def _short(count: int) -> str:
 
 _TENSOR_COLUMNS = (
     Column("tensor"),
-    Column("access", rank=6),
-    Column("format", rank=2),
+    Column("access", rank=2),
+    Column("format", rank=1),
     Column("shape"),
     Column("padded to", rank=5),
-    Column("layout"),
-    Column("page", rank=4),
+    Column("layout", rank=3),
+    Column("page", rank=6),
     Column("pages", right=True),
-    Column("banks", right=True, rank=3),
+    Column("banks", right=True, rank=4),
     Column("bytes", right=True),
     Column("padding", right=True),
 )
@@ -243,22 +253,24 @@ def _buffer(buffer: "Buffer") -> list[str | Piece]:
         buffer.name,
         buffer.access,
         buffer.data_format,
-        _by(buffer.shape),
-        _by(buffer.padded_shape) if buffer.padded_shape != buffer.shape else "",
+        _shape(buffer.shape),
+        _shape(buffer.padded_shape) if buffer.padded_shape != buffer.shape else "",
         buffer.layout,
-        _by(buffer.tile_shape) if buffer.tile_shape else "row",
-        _size(buffer.num_pages),
+        _shape(buffer.tile_shape) if buffer.tile_shape else "row",
+        _cell(buffer.num_pages),
         str(buffer.num_banks),
         _bytes(buffer),
-        f"{buffer.padding_percent}%" if buffer.padding_percent or buffer.padding_bytes else "",
+        _percent(buffer),
     ]
 
 
 def _bytes(buffer: "Buffer") -> str:
     pages, size = buffer.num_pages, buffer.page_size_bytes
-    if isinstance(pages, int) and isinstance(size, int):
-        return f"{pages * size:,}"
-    return f"{size} each"
+    return f"{pages * size:,}" if isinstance(pages, int) and isinstance(size, int) else ""
+
+
+def _percent(buffer: "Buffer") -> str:
+    return f"{buffer.padding_percent}%" if isinstance(buffer.padding_percent, int) and buffer.padding_bytes else ""
 
 
 _CIRCULAR_COLUMNS = (
@@ -278,10 +290,10 @@ def _circular_buffers(on_chip: "OnChip", width: int) -> Iterator[Line]:
             buffer.name,
             buffer.scope,
             buffer.data_format,
-            _by(buffer.shape),
-            _size(buffer.num_tiles),
+            _shape(buffer.shape),
+            _cell(buffer.num_tiles),
             str(buffer.num_stages),
-            _size(buffer.size_bytes),
+            _cell(buffer.size_bytes),
         ]
         for buffer in on_chip.circular_buffers
     ]
@@ -295,13 +307,24 @@ def _warning(code: str, message: str) -> Iterator[Line]:
         yield (Piece(line),)
 
 
-def _numbers(*sizes: "Size | None") -> bool:
-    return all(isinstance(size, int) for size in sizes)
-
-
 def _size(size: "Size") -> str:
     return f"{size:,}" if isinstance(size, int) else size
 
 
+def _cell(size: "Size") -> str:
+    """Of a table, which long formulas would tear apart."""
+    text = _size(size)
+    return text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 3]}..."
+
+
 def _by(extents: "Sequence[Size]") -> str:
     return " x ".join(str(extent) for extent in extents) or "scalar"
+
+
+def _shape(extents: "Sequence[Size]") -> str:
+    return (
+        "x".join(
+            str(extent) if isinstance(extent, int) or extent.isidentifier() else f"({extent})" for extent in extents
+        )
+        or "scalar"
+    )

@@ -1,0 +1,5 @@
+"""``python -m tilelang.tt.cli`` is ``tilelang-tt``."""
+
+from . import main
+
+main()
