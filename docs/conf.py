@@ -1,16 +1,19 @@
 """Sphinx configuration. Build with ``sphinx-build -W -n --keep-going docs docs/_build/html``, the package installed."""
 
 import re
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+
+sys.path.insert(0, str(ROOT / "docs"))  # planned.py
 
 project = "tilelang.tt"
 author = "the tilelang.tt authors"
 copyright = author
 version = release = re.search(r'"(.+)"', (ROOT / "tilelang" / "tt" / "_version.py").read_text().split("=")[1])[1]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "planned"]
 exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [
