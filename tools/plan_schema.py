@@ -34,7 +34,7 @@ def type_of(node: dict[str, Any]) -> str:
     """What a value may be, in words."""
     if "$ref" in node:
         name = node["$ref"].rpartition("/")[2]
-        return "[size](attributes.md#sizes)" if name == "Size" else f"[{name}](#{name.lower()})"
+        return f"[{name.lower()}](attributes.md#sizes)" if name in ("Size", "Offset") else f"[{name}](#{name.lower()})"
     if "anyOf" in node:
         return " or ".join(type_of(one) for one in node["anyOf"])
     if "const" in node:
@@ -44,7 +44,7 @@ def type_of(node: dict[str, Any]) -> str:
     if node["type"] == "array":
         return array_of(node)
     if node["type"] == "integer":
-        return "int" if node["minimum"] == 0 else "positive int"
+        return "positive int" if node["minimum"] > 0 else "int"
     return {"boolean": "bool", "null": "null"}.get(node["type"], node["type"])
 
 

@@ -57,6 +57,7 @@ class Device:
         dst_tiles: Tiles of 32x32 16-bit elements in the whole DST register; see :meth:`max_dst_tiles`.
         clock_mhz: Clock of the Tensix cores, in MHz.
         noc_width: Bytes that a NoC moves per clock.
+        dram_mb_per_s: Bandwidth of all DRAM banks together, as the product's page states it, in MB/s (10^6 bytes).
 
     Raises:
         DeviceError: A field has a value that no chip can have, or the fields contradict each other.
@@ -81,6 +82,7 @@ class Device:
     dst_tiles: int | None = None
     clock_mhz: int | None = None
     noc_width: int | None = _in_bytes("noc_width")
+    dram_mb_per_s: int | None = None
 
     def __post_init__(self) -> None:
         for key, value in _native.complete_device(asdict(self)).items():

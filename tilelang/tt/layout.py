@@ -220,7 +220,7 @@ def annotate_tt_layout(mod: "ModuleOrFunc", buffer: "str | int | Var", layout: L
     layouts = [entries[at] for at in sorted(entries)]
     tvm_ffi.get_global_func("tilelang.tt.check_buffer_layouts")(layouts)
     annotated = mod.with_attr("tt_buffer_layouts", layouts)
-    for result in ("tt_buffers", "tt_on_chip"):
+    for result in ("tt_buffers", "tt_on_chip", "tt_traffic"):
         if result in annotated.attrs:
             annotated = annotated.without_attr(result)
     return annotated

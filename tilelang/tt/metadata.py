@@ -246,6 +246,63 @@ class OnChipAttrs(TypedDict, total=False):
     accumulators: list[AccumulatorAttrs]
 
 
+class TransferAttrs(TypedDict, total=False):
+    """One access of a launch to a tensor parameter: an entry of ``transfers``.
+
+    It happens once for each work tile and each value of its loops, in order, and moves a box of elements: what of it
+    lies outside of the tensor is not there.
+
+    Attributes:
+        buffer: The position of the tensor among all parameters.
+        access: ``read``, ``write`` or ``read_write``.
+        start: The first element of the box by dimension: a number, or a text over ``bx``, ``by``, ``bz``, the names of
+            the loops and the shape variables. Absent where there is a reason.
+        extent: Elements of the box by dimension, likewise.
+        loops: ``[name, trips]`` of each loop around it, outermost first; the variable counts from 0, and the trips may
+            depend on the loops before. A condition is a loop ``when`` of one trip or none.
+        reason: Why nothing more is known of it.
+    """
+
+    buffer: int
+    access: str
+    start: list[int | str]
+    extent: list[int | str]
+    loops: list[list[int | str]]
+    reason: str
+
+
+class ProductAttrs(TypedDict, total=False):
+    """One product of matrices by one operation: an entry of ``products``.
+
+    Attributes:
+        m: Rows of the result, in elements; absent where there is a reason.
+        n: Columns of the result.
+        k: How much is summed over.
+        dtypes: Of both factors and of the result.
+        loops: As those of a transfer.
+        reason: Why nothing more is known of it.
+    """
+
+    m: int
+    n: int
+    k: int
+    dtypes: list[str]
+    loops: list[list[int | str]]
+    reason: str
+
+
+class TrafficAttrs(TypedDict):
+    """What a work tile of one launch moves and multiplies: an entry of ``tt_traffic``.
+
+    Attributes:
+        transfers: Accesses to tensor parameters, in program order.
+        products: Products of matrices, in program order.
+    """
+
+    transfers: list[TransferAttrs]
+    products: list[ProductAttrs]
+
+
 def schedule_attrs(func: "PrimFunc") -> ScheduleAttrs:
     """The schedule of a kernel that launches once.
 
@@ -288,6 +345,15 @@ def on_chip_attrs(func: "PrimFunc") -> list[OnChipAttrs]:
         MissingInputError: ``infer_default_tt_shard`` has not been run on the kernel.
     """
     return cast(list[OnChipAttrs], read_attribute(func, "tt_on_chip", "infer_default_tt_shard"))
+
+
+def traffic_attrs(func: "PrimFunc") -> list[TrafficAttrs]:
+    """What the work tiles of each launch of a kernel move and multiply, in program order.
+
+    Raises:
+        MissingInputError: ``infer_default_tt_shard`` has not been run on the kernel.
+    """
+    return cast(list[TrafficAttrs], read_attribute(func, "tt_traffic", "infer_default_tt_shard"))
 
 
 def buffer_attrs(func: "PrimFunc", buffer: "str | int | Var") -> BufferAttrs:

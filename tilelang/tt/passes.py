@@ -47,8 +47,9 @@ def infer_default_tt_shard(mod: "ModuleOrFunc") -> "ModuleOrFunc":
             single tensors differ, of :func:`tilelang.tt.annotate_tt_layout`. It is not changed.
 
     Returns:
-        The same kind of object. Every kernel has ``tt_buffers`` and ``tt_on_chip``; read them with
-        :func:`tilelang.tt.buffer_attrs` and :func:`tilelang.tt.on_chip_attrs`.
+        The same kind of object. Every kernel has ``tt_buffers``, ``tt_on_chip`` and ``tt_traffic``; read them
+        with :func:`tilelang.tt.buffer_attrs`, :func:`tilelang.tt.on_chip_attrs` and
+        :func:`tilelang.tt.traffic_attrs`.
 
     Raises:
         ArgumentError: ``mod`` is neither an IRModule nor a PrimFunc.

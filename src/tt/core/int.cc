@@ -118,6 +118,7 @@ Int Int::Make(Op op, Int a, Int b) {
 
 Int Int::AddConstant(const Int& a, int64_t b) {
   if (b == 0) return a;
+  if (a.is_constant()) return CheckedAdd(a.value_, b);
   if (a.Is(Op::kAdd) && a.node_->b.is_constant()) {
     return AddConstant(a.node_->a, CheckedAdd(a.node_->b.value_, b));
   }
@@ -127,6 +128,7 @@ Int Int::AddConstant(const Int& a, int64_t b) {
 Int Int::MulConstant(const Int& a, int64_t b) {
   if (b == 0) return 0;
   if (b == 1) return a;
+  if (a.is_constant()) return CheckedMul(a.value_, b);
   if (a.Is(Op::kMul) && a.node_->b.is_constant()) {
     return MulConstant(a.node_->a, CheckedMul(a.node_->b.value_, b));
   }

@@ -88,8 +88,10 @@ struct Harvested {
 
 CoreCoord GridLeft(const Device& device);
 
-Device Product(const char* name, Device chip, Harvested harvested, Dispatch dispatch) {
+Device Product(const char* name, Device chip, Harvested harvested, Dispatch dispatch,
+               Device::Number dram_mb_per_s = {}) {
   chip.name = name;
+  chip.dram_mb_per_s = dram_mb_per_s;
   chip.harvested_columns = harvested.columns;
   chip.harvested_rows = harvested.rows;
   chip.dispatch = dispatch;
@@ -98,19 +100,21 @@ Device Product(const char* name, Device chip, Harvested harvested, Dispatch disp
 }
 
 // What is harvested and where dispatch runs, by product: the core descriptors, read back from mocks
-// where not said otherwise. Boards of several chips are listed per chip.
+// where not said otherwise. Boards of several chips are listed per chip. The bandwidth of DRAM is that of
+// the product's page in docs.tenstorrent.com/aibs, of which measured reads reach 93 to 98 percent
+// (tt-metal, tech_reports/Saturating_DRAM_bandwidth).
 std::vector<Device> MakeDevices() {
   Device p100 = Blackhole();
   p100.dram_banks = 7;  // mock: one of eight is harvested too
   return {
-      Product("wormhole_n150", Wormhole(), {.rows = 1}, Dispatch::kRow),
-      Product("wormhole_n300", Wormhole(), {.rows = 2}, Dispatch::kEthernet),
-      Product("wormhole_t3000", Wormhole(), {.rows = 2}, Dispatch::kEthernet),
+      Product("wormhole_n150", Wormhole(), {.rows = 1}, Dispatch::kRow, 288'000),
+      Product("wormhole_n300", Wormhole(), {.rows = 2}, Dispatch::kEthernet, 288'000),
+      Product("wormhole_t3000", Wormhole(), {.rows = 2}, Dispatch::kEthernet, 288'000),
       Product("wormhole_galaxy", Wormhole(), {}, Dispatch::kRow),
-      Product("blackhole_p100", p100, {.columns = 2}, Dispatch::kColumn),
+      Product("blackhole_p100", p100, {.columns = 2}, Dispatch::kColumn, 448'000),
       // Since the firmware of February 2026 boards sold as p150 report two harvested columns
       // (servernews.ru/1136519); without one of them at hand, what was measured is the default.
-      Product("blackhole_p150", Blackhole(), {}, Dispatch::kColumn),
+      Product("blackhole_p150", Blackhole(), {}, Dispatch::kColumn, 512'000),
       // Not measured: two columns by the harvesting masks of tt-umd's p300 cluster descriptor, one
       // by its blackhole_galaxy.yaml; the worker grids follow from them by rule.
       Product("blackhole_p300", Blackhole(), {.columns = 2}, Dispatch::kColumn),

@@ -46,7 +46,8 @@ struct Device {
   Number cb_alignment;      // of the start of a circular buffer
   Number dst_tiles;         // 32x32 tiles of 16-bit elements in the whole DST register
   Number clock_mhz;
-  Number noc_width;  // bytes per clock
+  Number noc_width;      // bytes per clock
+  Number dram_mb_per_s;  // of all banks, at most
 
   CoreRange AllWorkers() const { return {0, 0, worker_grid.x - 1, worker_grid.y - 1}; }
   int64_t NumWorkers() const { return AllWorkers().size(); }
@@ -84,6 +85,7 @@ void VisitFields(Visit visit) {
   visit("dst_tiles", &Device::dst_tiles);
   visit("clock_mhz", &Device::clock_mhz);
   visit("noc_width", &Device::noc_width);
+  visit("dram_mb_per_s", &Device::dram_mb_per_s);
 }
 
 /*! A value of a type that no field has; what it is, for messages. */

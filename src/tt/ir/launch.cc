@@ -88,26 +88,11 @@ bool HoldsLoweredRootBlock(View stmt) {
   return found;
 }
 
-/*!
- * The unbound loops from this one down to TileLang's root block, outermost first; none where there
- * is no such block. One loop more than a grid has axes is enough to see that there are too many.
- */
-std::vector<View> SerialNest(View loop) {
-  std::vector<View> loops;
-  Value stmt = loop;
-  while (loops.size() <= kAxisNames.size() && KindOf(stmt) == NodeKind::kFor &&
-         BoundIterVar(stmt).is_none()) {
-    loops.push_back(stmt);
-    stmt = Get(stmt, FieldId::kBody);
-  }
-  return HoldsLoweredRootBlock(stmt) ? loops : std::vector<View>();
-}
-
 bool StartsLaunch(View stmt) {
   const View iter_var = BoundIterVar(stmt);
   // A virtual thread alone launches nothing.
   if (!iter_var.is_none()) return !GetString(iter_var, FieldId::kThreadTag).starts_with("vthread");
-  if (KindOf(stmt) == NodeKind::kFor) return !SerialNest(stmt).empty();
+  if (KindOf(stmt) == NodeKind::kFor) return !LoweredGrid(stmt).empty();
   return IsDeviceEntry(stmt) || IsRootBlock(stmt);
 }
 
@@ -183,7 +168,7 @@ class LaunchReader {
    */
   Launch Read(View root, bool with_attributes) {
     if (!root.is_none()) {
-      if (const auto nest = SerialNest(root); !nest.empty()) ReadSerialNest(nest);
+      if (const auto nest = LoweredGrid(root); !nest.empty()) ReadSerialNest(nest);
       ReadRegion(root);
     }
     if (with_attributes) {
@@ -540,6 +525,17 @@ class FunctionReader {
 };
 
 }  // namespace
+
+std::vector<View> LoweredGrid(View loop) {
+  std::vector<View> loops;
+  View stmt = loop;
+  while (loops.size() <= kAxisNames.size() && KindOf(stmt) == NodeKind::kFor &&
+         BoundIterVar(stmt).is_none()) {
+    loops.push_back(stmt);
+    stmt = Get(stmt, FieldId::kBody);
+  }
+  return HoldsLoweredRootBlock(stmt) ? loops : std::vector<View>();
+}
 
 std::vector<Launch> FindLaunches(View func) { return FunctionReader(func).Read(); }
 

@@ -46,6 +46,13 @@ std::vector<Launch> FindLaunches(View func);
 std::vector<View> LaunchBodies(View func);
 
 /*!
+ * The loops over the grid of a T.Kernel that the host has lowered to plain loops, outermost first,
+ * which is x; none where this is not the outermost of such. One more than there are axes is enough
+ * to see that there are too many.
+ */
+std::vector<View> LoweredGrid(View loop);
+
+/*!
  * Whether a function, of whatever kind, is a PrimFunc with a launch. Whether that launch is a sound
  * one is not looked at, which is much cheaper than FindLaunches.
  */

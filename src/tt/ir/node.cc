@@ -46,6 +46,7 @@ constexpr FieldName kFieldNames[] = {
     {"iter_type", FieldId::kIterType},
     {"iter_values", FieldId::kIterValues},
     {"iter_vars", FieldId::kIterVars},
+    {"kind", FieldId::kKind},
     {"layout", FieldId::kLayout},
     {"line", FieldId::kLine},
     {"loop_var", FieldId::kLoopVar},

@@ -72,6 +72,7 @@ enum class FieldId {
   kIterType,
   kIterValues,
   kIterVars,
+  kKind,
   kLayout,
   kLine,
   kLoopVar,

@@ -6,8 +6,9 @@
 //                                            ...
 //
 // Requires: the inputs of ApplyTTDefaults; tt_buffer_layouts has what was chosen for single tensors.
-// Ensures:  tt_buffers describes every buffer parameter, in parameter order, and tt_on_chip what each
-//           launch needs of a core; functions that are no kernels have neither.
+// Ensures:  tt_buffers describes every buffer parameter, in parameter order, tt_on_chip what each
+//           launch needs of a core, and tt_traffic what a work tile of it moves and multiplies;
+//           functions that are no kernels have none of them.
 // Warns of: float16, needs that a core does not meet, padding that a reduction takes for elements.
 // Rejects:  missing or unknown inputs; tensors of an unknown dtype, of empty shape, or
 //           that are not compact, row-major and in DRAM; raw pointers, whose shape nobody knows;
@@ -26,11 +27,13 @@
 #include "ir/on_chip.h"
 #include "ir/padding.h"
 #include "ir/size.h"
+#include "ir/traffic.h"
 #include "plan/tensor_layout.h"
 #include "transform/attributes.h"
 #include "transform/cache.h"
 #include "transform/on_chip.h"
 #include "transform/pass.h"
+#include "transform/traffic.h"
 
 namespace tt::transform {
 namespace {
@@ -53,6 +56,7 @@ constinit const Interned kNumBanks{"tt_num_banks"}, kBytesPerBank{"tt_bytes_per_
 constinit const Interned kPaddingBytes{"tt_padding_bytes"};
 constinit const Interned kPaddingPercent{"tt_padding_percent"}, kShard{"tt_shard"};
 constinit const Interned kPaddingValue{"tt_padding_value"}, kOnChip{"tt_on_chip"};
+constinit const Interned kTraffic{"tt_traffic"};
 }  // namespace key
 
 /*! What holds for all tensors of a function. */
@@ -415,21 +419,23 @@ Value InferShard(const Value& func, std::vector<ir::Warning>* warnings) {
     buffers.push_back(CachedBufferEntry(tensor, access.parameters[index], padding.values[index]));
   }
   const OnChipContext on_chip = OnChipContextOf(context, tensors);
-  std::vector<Value> entries;
+  std::vector<Value> entries, traffic;
   for (const ir::View& launch : launches) {
     const OnChipNeeds needs = OnChipNeedsOf(ir::ReadOnChip(launch, parameters), on_chip);
     entries.push_back(needs.entry);
+    traffic.push_back(TrafficEntry(ir::ReadTraffic(launch, parameters)));
     WarnOfCapacity(func, context.device, needs.problems, warnings);
   }
-  Value out = WithAttributes(
-      func, {{key::kBuffers, ir::MakeArray(buffers)}, {key::kOnChip, ir::MakeArray(entries)}});
+  Value out = WithAttributes(func, {{key::kBuffers, ir::MakeArray(buffers)},
+                                    {key::kOnChip, ir::MakeArray(entries)},
+                                    {key::kTraffic, ir::MakeArray(traffic)}});
   WarnOfTraps(func, parameters, padding.traps, warnings);
   WarnOfFloat16(func, tensors, warnings);
   return out;
 }
 
 const Keys& ShardKeys() {
-  static const Keys keys = {&key::kBuffers, &key::kOnChip};
+  static const Keys keys = {&key::kBuffers, &key::kOnChip, &key::kTraffic};
   return keys;
 }
 

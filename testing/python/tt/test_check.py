@@ -413,6 +413,7 @@ FREE = re.compile(
     r"|tile_height|tile_width)"
     r"|/kernels/#/launches/#/runtime_arguments/#/(name|dtype|reason)"  # of scalars, and of kt_tiles
     r"|/kernels/#/launches/#/on_chip/circular_buffers/#/(name|scope|shape/#)"
+    r"|/kernels/#/launches/#/traffic/.*"  # what the kernel does, which the plan only repeats
     r"|/kernels/#/buffers/#/(dtype|access|padding_value|shard/orientation)"
 )
 # Only the kernel knows how many tiles its products sum over, and whether it has any.

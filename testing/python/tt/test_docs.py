@@ -14,9 +14,12 @@ from tilelang.tt import (
     BufferAttrs,
     CircularBufferAttrs,
     OnChipAttrs,
+    ProductAttrs,
     RuntimeArg,
     ScheduleAttrs,
     SubBlockAttrs,
+    TrafficAttrs,
+    TransferAttrs,
     _host,
     apply_tt_defaults,
     errors,
@@ -24,7 +27,18 @@ from tilelang.tt import (
 )
 
 # In the order of the tables of attributes.md.
-VIEWS = (ScheduleAttrs, RuntimeArg, BufferAttrs, OnChipAttrs, CircularBufferAttrs, AccumulatorAttrs, SubBlockAttrs)
+VIEWS = (
+    ScheduleAttrs,
+    RuntimeArg,
+    BufferAttrs,
+    OnChipAttrs,
+    CircularBufferAttrs,
+    AccumulatorAttrs,
+    SubBlockAttrs,
+    TrafficAttrs,
+    TransferAttrs,
+    ProductAttrs,
+)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES_WITH_PYTHON = [page for page in PAGES if examples(page)]
 

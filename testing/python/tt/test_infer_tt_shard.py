@@ -24,6 +24,14 @@ NOTHING_ON_CHIP = {
     "l1_available": 1393312,
     "accumulators": [],
 }
+ONE_ELEMENT = {"start": [0, 0, 0], "extent": [1, 1, 1], "loops": []}
+TRAFFIC = {
+    "transfers": [
+        {"buffer": 1, "access": "write", **ONE_ELEMENT},
+        {"buffer": 0, "access": "read", **ONE_ELEMENT},
+    ],
+    "products": [],
+}
 
 
 def test_before_and_after():
@@ -58,6 +66,7 @@ def test_before_and_after():
                 {"name": "C", "param_index": 1, "tt_access": "write", **entry},
             ],
             "tt_on_chip": [NOTHING_ON_CHIP],
+            "tt_traffic": [TRAFFIC],
         }
     )
     after = infer_default_tt_shard(before)
@@ -190,4 +199,4 @@ def test_equal_tensors_of_different_kernels():
 
 def test_padded_size_is_no_result_of_the_schedule():
     func = infer_default_tt_shard(apply_tt_defaults(copy_kernel()))
-    assert set(results(func)) == {"tt_buffers", "tt_on_chip"}
+    assert set(results(func)) == {"tt_buffers", "tt_on_chip", "tt_traffic"}

@@ -195,7 +195,7 @@ def test_annotating_changes_nothing_else():
     annotated = annotate_tt_layout(func, "A", Layout(memory="l1"))
     assert "tt_buffers" in func.attrs
     assert "tt_buffer_layouts" not in func.attrs
-    assert not {"tt_buffers", "tt_on_chip"} & set(annotated.attrs.keys())  # they are stale now
+    assert not {"tt_buffers", "tt_on_chip", "tt_traffic"} & set(annotated.attrs.keys())  # they are stale now
     assert annotated.body.same_as(func.body)
     again = infer_default_tt_shard(annotated)
     assert buffer_attrs(again, "A")["tt_memory"] == "l1"

@@ -1,5 +1,6 @@
 """The plan: all decisions about kernels as one value, and as one file that people and programs read."""
 
+from .estimate import Estimate, Figures, LaunchFigures, estimate, figures
 from .findings import CheckReport, Finding
 from .make import make_plan
 from .model import (
@@ -13,6 +14,7 @@ from .model import (
     OnChip,
     Persistent,
     PlanWarning,
+    Product,
     Provenance,
     RuntimeArgument,
     ShardPlan,
@@ -21,24 +23,33 @@ from .model import (
     SubBlock,
     TileRange,
     TileRun,
+    Traffic,
+    TrafficLoop,
+    Transfer,
 )
 from .plan import Plan
 from .schema import schema
+from .traffic import BufferTraffic
 
 __all__ = [
     "Accumulator",
     "Buffer",
+    "BufferTraffic",
     "CheckReport",
     "CircularBuffer",
+    "Estimate",
+    "Figures",
     "Finding",
     "Inputs",
     "Kernel",
     "KernelProvenance",
     "Launch",
+    "LaunchFigures",
     "OnChip",
     "Persistent",
     "Plan",
     "PlanWarning",
+    "Product",
     "Provenance",
     "RuntimeArgument",
     "ShardPlan",
@@ -47,6 +58,11 @@ __all__ = [
     "SubBlock",
     "TileRange",
     "TileRun",
+    "Traffic",
+    "TrafficLoop",
+    "Transfer",
+    "estimate",
+    "figures",
     "make_plan",
     "schema",
 ]

@@ -177,6 +177,8 @@ def _unknown_names(file: PlanFile, texts: Texts) -> Iterator[Misfit]:
         known = set(file.kernels[int(place[1])].shape_variables)
         if "tile_range" in place:
             known.add("core_id")
+        if "traffic" in place:
+            known.update(("bx", "by", "bz"), _loops_before(file, place))
         for name in re.findall(r"[A-Za-z_]\w*", text):
             if name not in known and name not in ("min", "max"):
                 yield Misfit(
@@ -184,6 +186,15 @@ def _unknown_names(file: PlanFile, texts: Texts) -> Iterator[Misfit]:
                     place,
                     f'found "{name}" in {shown(text)}; expected {", ".join(sorted(known)) or "a number"}',
                 )
+
+
+def _loops_before(file: PlanFile, place: Place) -> list[str]:
+    """The loops whose variables a size of the traffic may use."""
+    _, kernel, _, launch, _, group, index, *rest = place
+    traffic = file.kernels[int(kernel)].launches[int(launch)].traffic
+    entry = (traffic.transfers if group == "transfers" else traffic.products)[int(index)]
+    loops = entry.loops[: int(rest[1])] if rest[0] == "loops" else entry.loops
+    return [loop.name for loop in loops]
 
 
 def _launch_contradictions(kernel: Kernel, launch: Launch, place: Place) -> Iterator[Misfit]:
@@ -194,6 +205,17 @@ def _launch_contradictions(kernel: Kernel, launch: Launch, place: Place) -> Iter
     for index, run in enumerate(launch.tile_runs):
         if run.core >= num_cores:
             yield Misfit("TT815", (*place, "tile_runs", index, "core"), f"found {run.core}; expected below {num_cores}")
+    ranks = {buffer.param_index: len(buffer.shape) for buffer in kernel.buffers}
+    for index, transfer in enumerate(launch.traffic.transfers):
+        rank = ranks.get(transfer.param_index)
+        expected = [rank, rank] if transfer.reason is None else [0, 0]
+        if rank is None or [len(transfer.start), len(transfer.extent)] != expected:
+            found = f"parameter {transfer.param_index}, {len(transfer.start)} starts and {len(transfer.extent)} extents"
+            yield Misfit(
+                "TT815",
+                (*place, "traffic", "transfers", index),
+                f"found {found}; expected a tensor, and one of each for every dimension unless there is a reason",
+            )
     num_buffers = len(launch.on_chip.circular_buffers)
     for index, accumulator in enumerate(launch.on_chip.accumulators):
         if accumulator.circular_buffer >= num_buffers:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .. import _host, transform
 from .._version import __version__
 from ..device import Device
-from ..metadata import launch_attrs, list_buffer_attrs, on_chip_attrs, to_python
+from ..metadata import launch_attrs, list_buffer_attrs, on_chip_attrs, to_python, traffic_attrs
 from ..passes import run_on_kernels, verify_tt_metadata
 from .model import (
     Accumulator,
@@ -21,6 +21,7 @@ from .model import (
     OnChip,
     Persistent,
     PlanWarning,
+    Product,
     Provenance,
     RuntimeArgument,
     ShardPlan,
@@ -28,6 +29,9 @@ from .model import (
     SubBlock,
     TileRange,
     TileRun,
+    Traffic,
+    TrafficLoop,
+    Transfer,
 )
 from .plan import Plan
 
@@ -92,13 +96,13 @@ def _plan_kernel(name: str, func: Any, written: Any) -> tuple[Kernel, KernelProv
 
     inferred, place, stated = tvm_ffi.get_global_func("tilelang.tt.infer")(func)
     warnings = [_Warning(str(code), str(message), place) for code, message, place in stated]
-    on_chip = on_chip_attrs(inferred)
+    on_chip, traffic = on_chip_attrs(inferred), traffic_attrs(inferred)
     kernel = Kernel(
         name=name,
         device=Device.of(inferred),
         inputs=_inputs(inferred),
         shape_variables=tuple(str(var.name) for var in tvm_ffi.get_global_func("tilelang.tt.shape_variables")(func)),
-        launches=tuple(map(_launch, launch_attrs(inferred), on_chip)),
+        launches=tuple(map(_launch, launch_attrs(inferred), on_chip, traffic)),
         buffers=tuple(map(_buffer, list_buffer_attrs(inferred))),
         warnings=tuple(PlanWarning(warning.code, warning.message) for warning in warnings),
     )
@@ -132,7 +136,7 @@ def _inputs(func: Any) -> Inputs:
     return Inputs(**{**values, "cores": _tuples(values["cores"])})
 
 
-def _launch(schedule: Any, on_chip: Any) -> Launch:
+def _launch(schedule: Any, on_chip: Any, traffic: Any) -> Launch:
     persistent = schedule.get("tt_persistent")
     return Launch(
         grid=tuple(schedule[f"tt_grid_{axis}"] for axis in "xyz"),
@@ -144,6 +148,10 @@ def _launch(schedule: Any, on_chip: Any) -> Launch:
         persistent=None if persistent is None else Persistent(**persistent),
         runtime_arguments=tuple(_runtime_argument(entry) for entry in schedule["tt_runtime_args_schema"]),
         on_chip=_on_chip(on_chip),
+        traffic=Traffic(
+            transfers=tuple(_transfer(entry) for entry in traffic["transfers"]),
+            products=tuple(_product(entry) for entry in traffic["products"]),
+        ),
     )
 
 
@@ -184,6 +192,24 @@ def _circular_buffer(entry: Any) -> CircularBuffer:
 def _accumulator(entry: Any) -> Accumulator:
     blocks = tuple(SubBlock(**{**block, "subblock": tuple(block["subblock"])}) for block in entry["subblocks"])
     return Accumulator(**{**entry, "subblocks": blocks})
+
+
+def _transfer(entry: Any) -> Transfer:
+    values = {"start": [], "extent": [], "loops": [], "reason": None, **entry}
+    return Transfer(
+        param_index=values["buffer"],
+        access=values["access"],
+        start=tuple(values["start"]),
+        extent=tuple(values["extent"]),
+        loops=tuple(TrafficLoop(*loop) for loop in values["loops"]),
+        reason=values["reason"],
+    )
+
+
+def _product(entry: Any) -> Product:
+    values = {"m": None, "n": None, "k": None, "dtypes": [], "loops": [], "reason": None, **entry}
+    loops = tuple(TrafficLoop(*loop) for loop in values["loops"])
+    return Product(**{**values, "dtypes": tuple(values["dtypes"]), "loops": loops})
 
 
 # Fields of a buffer whose names have their unit, and those of their attributes have not.

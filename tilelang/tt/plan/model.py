@@ -24,6 +24,8 @@ class AtLeast(NamedTuple):
 
 Natural: TypeAlias = Annotated[int, AtLeast(0)]
 Positive: TypeAlias = Annotated[int, AtLeast(1)]
+Offset: TypeAlias = Annotated[int, AtLeast(-(2**63))] | str
+"""A size that may be less than zero."""
 Size: TypeAlias = Natural | str
 """A number, or a text over shape variables, such as ``(m + 31) // 32``."""
 CoreRange: TypeAlias = tuple[Natural, Natural, Natural, Natural]
@@ -216,6 +218,77 @@ class OnChip:
 
 
 @dataclass(frozen=True)
+class TrafficLoop:
+    """A loop around an access; a condition is one of one trip or none, whose name is ``when``.
+
+    Attributes:
+        name: Of its variable, which counts from 0.
+        trips: How often it runs, over the loops before it; less than 1 is never.
+    """
+
+    name: str
+    trips: Offset
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One access to a tensor, which happens for each work tile and each value of its loops, in order.
+
+    It moves a box of elements: what of the box lies outside of the tensor is not there. The texts are over ``bx``,
+    ``by`` and ``bz``, which are the coordinates of the work tile, the names of the loops, and the shape variables.
+
+    Attributes:
+        param_index: Of the tensor.
+        access: What is done to it.
+        start: The first element of the box, by dimension; none where there is a reason.
+        extent: Elements of the box, by dimension; none where there is a reason.
+        loops: Around it, outermost first.
+        reason: Why nothing more is known of it; null where all is.
+    """
+
+    param_index: Natural
+    access: Literal["read", "write", "read_write"]
+    start: tuple[Offset, ...]
+    extent: tuple[Offset, ...]
+    loops: tuple[TrafficLoop, ...]
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product of matrices, computed for each work tile and each value of its loops.
+
+    Attributes:
+        m: Rows of the result, in elements; null where there is a reason.
+        n: Columns of the result; null where there is a reason.
+        k: How much is summed over; null where there is a reason.
+        dtypes: Of both factors and of the result; none where there is a reason.
+        loops: Around it, outermost first.
+        reason: Why nothing more is known of it; null where all is.
+    """
+
+    m: Positive | None
+    n: Positive | None
+    k: Positive | None
+    dtypes: tuple[str, ...]
+    loops: tuple[TrafficLoop, ...]
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a work tile of a launch moves and multiplies.
+
+    Attributes:
+        transfers: Accesses to tensors, in program order.
+        products: Products of matrices, in program order.
+    """
+
+    transfers: tuple[Transfer, ...]
+    products: tuple[Product, ...]
+
+
+@dataclass(frozen=True)
 class Launch:
     """One launch: which core runs which part of its grid.
 
@@ -229,6 +302,7 @@ class Launch:
         persistent: Only of a kernel that was written as a persistent one.
         runtime_arguments: In the order in which the kernel receives them.
         on_chip: What it needs of every core that runs it.
+        traffic: What a work tile of it moves and multiplies.
     """
 
     grid: tuple[Size, Size, Size]
@@ -240,6 +314,7 @@ class Launch:
     persistent: Persistent | None
     runtime_arguments: tuple[RuntimeArgument, ...]
     on_chip: OnChip
+    traffic: Traffic
 
 
 @dataclass(frozen=True)

@@ -127,15 +127,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class SizeOrText:
-    """A number, or a text over shape variables."""
+    """A number, or a text over variables."""
 
+    minimum: int = 0
     # The grammar of sizes without its parentheses, which a regular expression cannot count.
     _OPERAND = r" *(?:(?:-|\(|(?:min|max) *\() *)*(?:[0-9]+|[A-Za-z_][A-Za-z0-9_]*) *(?:\) *)*"
     _PATTERN = rf"^{_OPERAND}(?:(?:\+|-|\*|//|%|,){_OPERAND})*$"
 
     def decode(self, value: Any, place: Place, texts: Texts) -> int | str:
         if type(value) is int:
-            return Integer().decode(value, place, texts)
+            return Integer(self.minimum).decode(value, place, texts)
         if type(value) is not str:
             raise _mistyped(value, place, "an integer or a text over shape variables")
         Text().decode(value, place, texts)
@@ -149,11 +150,12 @@ class SizeOrText:
         return value
 
     def schema(self, definitions: Json) -> Json:
-        definitions["Size"] = {
-            "description": "A number, or a text over shape variables in a small grammar, such as `(m + 31) // 32`.",
-            "oneOf": [Integer().schema(definitions), {"type": "string", "pattern": self._PATTERN}],
+        name = "Offset" if self.minimum < 0 else "Size"
+        definitions[name] = {
+            "description": "A number, or a text over variables in a small grammar, such as `(m + 31) // 32`.",
+            "oneOf": [Integer(self.minimum).schema(definitions), {"type": "string", "pattern": self._PATTERN}],
         }
-        return {"$ref": "#/$defs/Size"}
+        return {"$ref": f"#/$defs/{name}"}
 
 
 @dataclass(frozen=True)
@@ -326,8 +328,10 @@ def _annotated(shape: Shape, bound: AtLeast) -> Shape:
 
 def _union(arguments: tuple[Any, ...]) -> Shape:
     shapes = [_shape(argument) for argument in arguments if argument is not NoneType]
-    shape = SizeOrText() if shapes == [Integer(), Text()] else shapes[0]
-    assert len(shapes) == 1 or isinstance(shape, SizeOrText)
+    number = shapes[0]
+    is_size = isinstance(number, Integer) and shapes[1:] == [Text()]
+    shape = SizeOrText(number.minimum) if is_size and isinstance(number, Integer) else number
+    assert len(shapes) == 1 or is_size
     return Nullable(shape) if NoneType in arguments else shape
 
 

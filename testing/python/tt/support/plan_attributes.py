@@ -21,6 +21,7 @@ def attributes(kernel) -> dict:
             **(launches[0] if len(launches) == 1 else {"tt_launches": launches}),
             "tt_buffers": [buffer_attributes(buffer) for buffer in kernel.buffers],
             "tt_on_chip": [on_chip_attributes(launch.on_chip) for launch in kernel.launches],
+            "tt_traffic": [traffic_attributes(launch.traffic) for launch in kernel.launches],
         }
     )
 
@@ -75,6 +76,22 @@ def on_chip_attributes(on_chip):
             "accumulators": [asdict(buffer) for buffer in on_chip.accumulators],
         }
     )
+
+
+def traffic_attributes(traffic):
+    return {
+        "transfers": [traffic_entry(transfer, "extent", "start", "loops") for transfer in traffic.transfers],
+        "products": [traffic_entry(product, "m", "n", "k", "dtypes", "loops") for product in traffic.products],
+    }
+
+
+def traffic_entry(record, *known):
+    """Of what is not understood nothing is known."""
+    values = asdict(record)
+    values["loops"] = [[loop["name"], loop["trips"]] for loop in values["loops"]]
+    if "param_index" in values:
+        values["buffer"] = values.pop("param_index")
+    return present({key: value for key, value in values.items() if values["reason"] is None or key not in known})
 
 
 def buffer_attributes(buffer):

@@ -25,6 +25,18 @@ _ON_CHIP = model.OnChip(
         ),
     ),
 )
+_TRAFFIC = model.Traffic(
+    transfers=(
+        model.Transfer(0, "read", ("bx * 32", -1), (32, "k + 1"), (model.TrafficLoop("k", "bx + m"),), None),
+        model.Transfer(0, "read_write", (), (), (), "a while loop"),
+    ),
+    products=(
+        model.Product(
+            64, 32, 16, ("bfloat16", "bfloat16", "float32"), (model.TrafficLoop("when", "min(1, bz)"),), None
+        ),
+        model.Product(None, None, None, (), (), "the operation f"),
+    ),
+)
 _START_ID = model.RuntimeArgument("start_id", "uint32", "per_core", "schedule", "launch", None, None, None)
 _ROWS = model.RuntimeArgument("m", "int32", "common", "parameter", "launch", "m", None, 2)
 
@@ -59,6 +71,7 @@ SAMPLE = Plan(
                     persistent=None,
                     runtime_arguments=(_START_ID, _ROWS),
                     on_chip=_ON_CHIP,
+                    traffic=_TRAFFIC,
                 ),
                 model.Launch(
                     grid=("(m + 31) // 32", 1, 1),
@@ -72,6 +85,7 @@ SAMPLE = Plan(
                     persistent=model.Persistent("w", 3, 8),
                     runtime_arguments=(_START_ID,),
                     on_chip=replace(_ON_CHIP, l1_bytes="m * 4", accumulators=()),
+                    traffic=model.Traffic((), ()),
                 ),
             ),
             buffers=(
@@ -142,13 +156,22 @@ _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 _SIZES = st.sampled_from(["m", "(m + 31) // 32", "-min(m, n) * 2 % 3", "max(7-m,n)"])
 
 
-def _consistent(launch):
-    """The launch with what does not go together taken out."""
+def _consistent(launch, ranks):
+    """The launch with what does not go together taken out; tensors have so many dimensions."""
     symbolic = launch.tile_range is not None
     runs = () if symbolic else (*(replace(run, core=0) for run in launch.tile_runs), model.TileRun(0, 0, 1, 0, 1))
     buffers = launch.on_chip.circular_buffers
     accumulators = tuple(replace(one, circular_buffer=0) for one in launch.on_chip.accumulators) if buffers else ()
-    return replace(launch, tile_runs=runs, on_chip=replace(launch.on_chip, accumulators=accumulators))
+    transfers = [
+        replace(one, param_index=index, start=("bx",) * rank, extent=("m",) * rank, reason=None)
+        for one, (index, rank) in zip(launch.traffic.transfers, ranks.items(), strict=False)
+    ]
+    return replace(
+        launch,
+        tile_runs=runs,
+        on_chip=replace(launch.on_chip, accumulators=accumulators),
+        traffic=replace(launch.traffic, transfers=tuple(transfers)),
+    )
 
 
 @st.composite
@@ -160,7 +183,10 @@ def plans(draw):
             kernel,
             shape_variables=("m", "n"),
             inputs=replace(kernel.inputs, cores=((0, 0, 3, 3),)),
-            launches=tuple(map(_consistent, kernel.launches)),
+            launches=tuple(
+                _consistent(launch, {buffer.param_index: len(buffer.shape) for buffer in kernel.buffers})
+                for launch in kernel.launches
+            ),
         )
         for kernel in drawn
     )
