@@ -1,5 +1,6 @@
 """The plan: all decisions about kernels as one value, and as one file that people and programs read."""
 
+from .compare import Change, Comparison, Diff, Row, compare, what_if
 from .estimate import Estimate, Figures, LaunchFigures, estimate, figures
 from .findings import CheckReport, Finding
 from .make import make_plan
@@ -35,8 +36,11 @@ __all__ = [
     "Accumulator",
     "Buffer",
     "BufferTraffic",
+    "Change",
     "CheckReport",
     "CircularBuffer",
+    "Comparison",
+    "Diff",
     "Estimate",
     "Figures",
     "Finding",
@@ -51,6 +55,7 @@ __all__ = [
     "PlanWarning",
     "Product",
     "Provenance",
+    "Row",
     "RuntimeArgument",
     "ShardPlan",
     "Size",
@@ -61,8 +66,10 @@ __all__ = [
     "Traffic",
     "TrafficLoop",
     "Transfer",
+    "compare",
     "estimate",
     "figures",
     "make_plan",
     "schema",
+    "what_if",
 ]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from .compare import Diff
     from .findings import CheckReport
 
 
@@ -106,6 +107,12 @@ class Plan:
         from .tilize import untilize
 
         return untilize(buffer if isinstance(buffer, Buffer) else self.buffer(buffer, kernel), banks)
+
+    def diff(self, other: "Plan") -> "Diff":
+        """What differs between this plan and another one, and what both cost; provenance is left out."""
+        from .compare import diff
+
+        return diff(self, other)
 
     def save(self, path: "str | PathLike[str]") -> None:
         """Write the plan as ``tt.plan.json``. A file that is there already stays until the new one is complete.
