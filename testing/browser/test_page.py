@@ -10,6 +10,8 @@ from selenium.webdriver.common.by import By
 from support.plan_pages import filled
 
 from tilelang.tt.plan import Plan, make_plan
+from tilelang.tt.plan.estimate import figures as count
+from tilelang.tt.plan.page.svg import short
 
 SMALL = make_plan(filled(11, 16, 1))
 IDLE = make_plan(filled(3, 2, 2), cores=[[1, 1, 4, 2]])
@@ -89,8 +91,11 @@ def test_core_lights_its_work_tiles(show, core):
     point_at(page, find(page, f".core[data-key='{core}']"))
     assert lit(page) == {str(core)}
     tiles = tiles_of(SMALL, core)
-    expected = f"core {core} at ({core % 8}, {core // 8}): {len(tiles)} work tiles, {tiles[0]} to {tiles[-1]}"
-    assert readout(page) == expected
+    moved = count(SMALL).launches[0].per_core("written", "dram")[core]
+    assert readout(page) == (
+        f"core {core} at ({core % 8}, {core // 8}): {len(tiles)} work tiles, {tiles[0]} to {tiles[-1]}; "
+        f"0 DRAM bytes read; {moved:,} DRAM bytes written"
+    )
     paths = [item.tag_name for item in find_all(page, ".raster .lit")]
     assert paths == ["path"]
 
@@ -137,6 +142,10 @@ def test_measures(show):
     assert numbers() == [str(count) for count in counts]
     find(page, "input[value=number]").click()
     assert numbers() == [str(core) for core in range(8)]
+    find(page, "input[value=written]").click()
+    written = count(IDLE).launches[0].per_core("written", "dram")
+    assert numbers() == [short(value) for value in written.tolist()]
+    assert written.any()
 
 
 def test_keys_reach_everything(show):
@@ -162,9 +171,9 @@ def test_arrow_keys_go_through_cores(show):
     press(page, Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
     assert page.switch_to.active_element.get_attribute("data-key") == "0"
     assert lit(page) == {"0"}
-    assert readout(page) == "core 0 at (1, 1): 2 work tiles, 0 to 1"
+    assert readout(page).startswith("core 0 at (1, 1): 2 work tiles, 0 to 1;")
     press(page, Keys.ARROW_DOWN)
-    assert readout(page) == "core 4 at (1, 2): 1 work tile, 8"
+    assert readout(page).startswith("core 4 at (1, 2): 1 work tile, 8;")
     press(page, Keys.END)
     assert readout(page) == "core at (7, 2): not for this kernel"
     press(page, Keys.ARROW_RIGHT)
@@ -188,12 +197,19 @@ def test_arrow_keys_go_through_work_tiles(show):
 
 def test_bank_lights_its_pages(show):
     page = show(MILLION)
-    point_at(page, find(page, ".bank[data-key='3']"))
+    point_at(page, find(page, ".cards .bank[data-key='3']"))
     buffer = MILLION.kernel().buffers[0]
     pages = len(range(3, buffer.num_pages, buffer.num_banks))
     expected = f"DRAM bank 3: {pages} pages, {pages * buffer.page_size_bytes:,} bytes"
-    assert find(page, "[data-link=bank] .readout").text == expected
+    assert find(page, ".cards .readout").text == expected
     assert [item.get_attribute("data-key") for item in find_all(page, ".pages .lit")] == ["3"]
+
+
+def test_banks_say_what_moves(show):
+    page = show(SMALL)
+    point_at(page, find(page, ".charts .bank[data-key='3']"))
+    written = count(SMALL).launches[0].per_bank("written")
+    assert find(page, ".wide > .readout").text == f"DRAM bank 3: {written[3]:,} bytes written"
 
 
 def test_merged_work_tiles(show):

@@ -15,6 +15,8 @@ from support.plans import SAMPLE
 
 from tilelang.tt import Layout, Shard, annotate_tt_layout, errors, specialize
 from tilelang.tt.plan import Plan, make_plan, model
+from tilelang.tt.plan.estimate import estimate
+from tilelang.tt.plan.estimate import figures as count
 from tilelang.tt.plan.page import to_frame, to_html
 from tilelang.tt.plan.page.svg import LEVELS
 
@@ -144,6 +146,24 @@ def test_page_says_how_tensors_lie():
         assert (holds in text) == (buffer.padding_bytes > 0)
     # 8 shards of one row of three tiles each; padding 250 rows to 256, 70 columns to 96.
     assert "L1 bank 7 at (7, 0): 3 pages, 6,144 bytes" in unescape(to_html(plan))
+
+
+def test_page_says_what_moves():
+    plan = make_plan(filled(8, 8, 2), device="blackhole_p150")
+    text = words(to_html(plan))
+    found, guess = count(plan), estimate(plan)
+    for core, value in enumerate(found.launches[0].per_core("written", "dram").tolist()):
+        assert f"core {core} at " in to_html(plan)
+        assert f"{value:,} DRAM bytes written" in to_html(plan)
+    assert f"{found.dram_written_bytes:,} bytes written" in text
+    assert f"{guess.dram_cycles:,.0f} clocks" in text
+    assert str(guess)[1:] in text
+
+
+def test_what_is_not_known_is_said():
+    kernel = SMALL.kernels[0]
+    unclocked = replace(kernel, device=replace(kernel.device, noc_width=None))
+    assert "Not known: noc_width of wormhole_n150" in words(to_html(replace(SMALL, kernels=(unclocked,))))
 
 
 def test_large_grids_say_that_they_are_merged():

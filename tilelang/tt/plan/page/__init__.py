@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ...errors import refusal
 from ..model import Kernel, KernelProvenance, PlanWarning, Source
 from . import svg
+from .costs import count_figures, estimate_section
 from .launch import launch_section
 from .markup import Markup, element, join
 from .tensors import tensor_section
@@ -94,9 +95,12 @@ def _contents(plan: "Plan") -> Markup:
 
 
 def _kernel(kernel: Kernel, origin: KernelProvenance, identifier: str) -> Markup:
+    found = count_figures(kernel)
     launches = [
-        launch_section(kernel, launch, f"{identifier}-launch-{number}", number)
-        for number, launch in enumerate(kernel.launches)
+        launch_section(
+            kernel, number, None if found is None else found.launches[number], f"{identifier}-launch-{number}"
+        )
+        for number in range(len(kernel.launches))
     ]
     source = _place(origin.source)
     name = element("h1", kernel.name, *([element("span", source, class_="source")] if source else []))
@@ -105,6 +109,7 @@ def _kernel(kernel: Kernel, origin: KernelProvenance, identifier: str) -> Markup
         name,
         _warnings(kernel.warnings, origin.warning_sources),
         *launches,
+        Markup() if found is None else estimate_section(kernel, found),
         tensor_section(kernel),
         id=identifier,
     )

@@ -1,12 +1,14 @@
 """The part of a page that shows one launch: the cores and the launch grid, L1, and runtime arguments."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ...tile_order import tile_ids
 from ...work_split import corerange_to_cores
+from ..estimate import LaunchFigures
 from ..model import Kernel, Launch, OnChip, RuntimeArgument, TileRun
 from . import svg
+from .costs import dram_banks
 from .markup import Markup, element
 from .parts import by, details, facts, grid_size, merging, percent, plural, share_of, stored_as, table, words
 from .raster import Raster, cores_of, merge
@@ -15,13 +17,17 @@ if TYPE_CHECKING:
     from ..model import IntArray
 
 
-def launch_section(kernel: Kernel, launch: Launch, identifier: str, number: int) -> Markup:
+def launch_section(kernel: Kernel, number: int, found: LaunchFigures | None, identifier: str) -> Markup:
+    launch = kernel.launches[number]
     places = corerange_to_cores(kernel.inputs.cores, None, kernel.inputs.core_order == "row_major")
     runs = _runs(launch, len(places))
     counts = [sum(run.length * run.repeat for run in own) for own in runs]
-    labels = [f"core {core} at ({x}, {y}): {_work(counts[core], runs[core])}" for core, (x, y) in enumerate(places)]
+    measures = [svg.Measure("work", "Work tiles", tuple(counts)), *_moved(found)]
+    labels = [
+        "; ".join([f"core {core} at ({x}, {y}): {_work(counts[core], runs[core])}", *_amounts(measures[1:], core)])
+        for core, (x, y) in enumerate(places)
+    ]
     cores = svg.Cores(kernel.device.worker_grid, places, labels, [count == 0 for count in counts])
-    measures = [svg.Measure("work", "Work tiles", tuple(counts))]
     which = f"Launch {number}: " if len(kernel.launches) > 1 else ""
     linked = element(
         "div",
@@ -36,12 +42,25 @@ def launch_section(kernel: Kernel, launch: Launch, identifier: str, number: int)
         element("h2", which + _finding(kernel, launch, counts)),
         facts(_launch_facts(kernel, launch, counts)),
         linked,
-        details("Cores as a table", _core_table(places, counts, runs)),
+        details("Cores as a table", _core_table(places, measures, runs)),
+        dram_banks(found),
         _on_chip(launch.on_chip),
         _arguments(launch.runtime_arguments),
         class_="launch",
         id=identifier,
     )
+
+
+def _moved(found: LaunchFigures | None) -> Iterator[svg.Measure]:
+    """What each core moves, as far as it is known."""
+    for access in ("read", "written"):
+        moved = None if found is None else found.per_core(access, "dram")
+        if moved is not None:
+            yield svg.Measure(access, f"DRAM bytes {access}", tuple(moved.tolist()))
+
+
+def _amounts(measures: Iterable[svg.Measure], core: int) -> list[str]:
+    return [f"{measure.values[core]:,} {measure.title}" for measure in measures]
 
 
 def _runs(launch: Launch, num_cores: int) -> list[list[TileRun]]:
@@ -165,12 +184,20 @@ def _corner(grid: tuple[int, int, int]) -> tuple[int, int, int]:
     return min(grid[0], 16), min(grid[1], 16), 1 if grid[0] > 1 and grid[1] > 1 else min(grid[2], 16)
 
 
-def _core_table(places: Sequence[tuple[int, int]], counts: Sequence[int], runs: Sequence[Sequence[TileRun]]) -> Markup:
-    rows = [
-        (core, f"({x}, {y})", counts[core], "; ".join(map(_run, runs[core])) or "idle")
+def _core_table(
+    places: Sequence[tuple[int, int]], measures: Sequence[svg.Measure], runs: Sequence[Sequence[TileRun]]
+) -> Markup:
+    rows: list[tuple[str | int, ...]] = [
+        (
+            core,
+            f"({x}, {y})",
+            *(measure.values[core] for measure in measures),
+            "; ".join(map(_run, runs[core])) or "idle",
+        )
         for core, (x, y) in enumerate(places)
     ]
-    return table("Cores and their work tiles", ("Core", "Place", "Work tiles", "Which"), rows)
+    columns = ("Core", "Place", *(measure.title for measure in measures), "Which work tiles")
+    return table("Cores and their work tiles", columns, rows)
 
 
 def _on_chip(on_chip: OnChip) -> Markup:

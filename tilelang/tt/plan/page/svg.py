@@ -390,6 +390,22 @@ def l1_bar(on_chip: "OnChip", label: str) -> Markup:
     return _svg(922, 36, *parts, class_="l1", role="img", aria_label=label)
 
 
+def bounds(values: Sequence[tuple[str, float, str]], label: str) -> Markup:
+    """A bar for each bound: its name, clocks, and what of."""
+    largest = max(value for _, value, _ in values) or 1
+    parts = []
+    for number, (name, value, of) in enumerate(values):
+        top, width = 30 * number, 460 * value / largest
+        parts += [
+            element("text", name, x=0, y=top + 16),
+            element(
+                "rect", x=80, y=top + 2, width=max(width, 1.0), height=20, class_="q6" if value == largest else "q3"
+            ),
+            element("text", f"{value:,.0f} clocks: {of}", x=88 + width, y=top + 16),
+        ]
+    return _svg(920, 30 * len(values), *parts, class_="bounds", role="img", aria_label=label)
+
+
 def legend(largest: int) -> Markup:
     """The scale of amounts up to the largest, as a strip."""
     steps = [element("rect", x=20 * n - 20, y=0, width=20, height=8, class_=f"q{n}") for n in range(1, LEVELS + 1)]
