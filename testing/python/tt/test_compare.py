@@ -1,6 +1,7 @@
 """Plans side by side: ranks, refusals, differences, and the tables that show them."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ from test_estimate import N150, P150, matmul
 
 from tilelang.tt import Device, errors, specialize
 from tilelang.tt.plan import Plan, Row, compare, figures, make_plan, model, what_if
+from tilelang.tt.plan.text import plain
 
 PROVENANCE = model.Provenance("0", "none", ())
 SIZES = {"M": 96, "N": 160, "K": 64, "block_M": 32, "block_N": 32}
@@ -109,10 +111,41 @@ def test_table_and_json():
     assert "15/64" in lines[2]
     assert lines[2].endswith("us (dram)")
     assert lines[-1].startswith("times are estimates")
-    assert any("TT" in line and "spiral" in line for line in lines)
+    assert any("spiral" in line and "refused: TT" in line for line in lines)
     data = json.loads(found.to_json())
     assert [set(row) for row in data["rows"]] == [set(Row.__dataclass_fields__)] * 4
     assert data["rows"][0]["dram_read_bytes"] == found.rows[0].dram_read_bytes
+
+
+def test_tables_fit():
+    found = what_if(kernels_tirx.gemm(**SIZES), devices=["wormhole_n150", "blackhole_p150"])
+    tables = {width: plain(found.lines(width)).splitlines() for width in (80, 120, 200)}
+    assert all(max(map(len, lines[1:-1])) <= width for width, lines in tables.items())
+    titles = [[*re.split("  +", lines[1].strip())] for lines in tables.values()]
+    assert len(titles[0]) < len(titles[1]) < len(titles[2]) == 14
+    assert {"plan", "cores", "estimate"} <= {*titles[0]}
+
+
+def test_what_does_not_fit_a_core_is_marked():
+    one = matmul(64, 64, 64, (8, 8), N150)
+    launch = replace(
+        one.launches[0], on_chip=replace(one.launches[0].on_chip, l1_bytes=2**21, l1_available_bytes=2**20)
+    )
+    lines = plain(compare([("large", replace(one, launches=(launch,)))]).lines(200)).splitlines()
+    assert "  2.0 MiB !  " in lines[2]
+    assert lines[3] == "! more than a core has"
+
+
+def test_progress():
+    seen = []
+
+    def progress(combinations):
+        for one in combinations:
+            yield one
+            seen.append(one)
+
+    what_if(copy_kernel(), devices=["wormhole_n150", "blackhole_p150"], progress=progress)
+    assert [one["device"] for one in seen] == ["wormhole_n150", "blackhole_p150"]
 
 
 def test_the_same_plan():

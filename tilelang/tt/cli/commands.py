@@ -17,7 +17,7 @@ from . import options as opts
 from .options import Command, input_options, inputs_of, set_option, source_argument
 
 if TYPE_CHECKING:
-    from ..plan import Plan
+    from ..plan import Comparison, Diff, Plan
 
 PLAN_FILE = "tt.plan.json"
 PAGE_FILE = "tt.plan.html"
@@ -124,8 +124,7 @@ def page(source: str, values: dict[str, Any], out: str, **options: Any) -> None:
 
 
 @cli.command()
-@source_argument
-@click.argument("other", required=False, shell_complete=opts.complete_sources)
+@click.argument("names", nargs=-1, required=True, metavar="SOURCE...", shell_complete=opts.complete_sources)
 @click.option(
     "--devices", metavar="NAME,...", callback=opts.parsed(opts.several_devices), help="Devices to try; or all."
 )
@@ -138,36 +137,62 @@ def page(source: str, values: dict[str, Any], out: str, **options: Any) -> None:
 @click.option("--tiles", metavar="HxW,...", callback=opts.parsed(opts.several_tiles), help="Tiles of tensors to try.")
 @input_options
 @set_option
+@click.option(
+    "--fidelity",
+    type=click.Choice(["LoFi", "HiFi2", "HiFi3", "HiFi4"]),
+    help="How exactly matrices are multiplied. Default: HiFi4 of float32, else HiFi2.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def compare(
-    source: str,
-    other: str | None,
+    names: tuple[str, ...],
     devices: list[Device] | None,
     policies: list[str] | None,
     orders: list[str] | None,
     tiles: list[tuple[int, int]] | None,
     values: dict[str, Any],
+    fidelity: str | None,
+    as_json: bool,
     **options: Any,
 ) -> None:
-    """Compare two plans; or the plans of kernels for several devices, policies, orders or tiles, each with each.
+    """Compare plans of a kernel: what they move, and an estimate of their time. Of two, also say what differs.
 
-    Two plans that differ are a finding: the exit code is 1, as where not one combination can be planned.
+    With --devices, --policies, --orders or --tiles, SOURCE is one kernel, which is planned for each with each.
+
+    Plans that differ are a finding: the exit code is 1, as where not one combination can be planned.
     """
-    from . import compare
+    from ..plan import compare as compare_plans
+    from ..plan import what_if
+    from ..plan.compare import diff
 
-    lists = {"device": devices, "schedule_policy": policies, "schedule_order": orders, "tile": tiles}
-    varied = {name: tried for name, tried in lists.items() if tried}
     inputs = inputs_of(options)
-    if (other is None) != bool(varied):
-        raise click.UsageError("expected either another SOURCE, or some of --devices, --policies, --orders, --tiles")
-    if other is not None:
-        plans = (plan_of(source, values, inputs), plan_of(other, values, inputs))
-        lines = compare.difference(*plans, (source, other))
-        fine = not lines
+    found: Comparison | Diff
+    if devices or policies or orders or tiles:
+        if len(names) > 1:
+            raise click.UsageError("expected one SOURCE with --devices, --policies, --orders, --tiles")
+        found = what_if(
+            opt.module_of(sources.load(names[0], values), names[0]),
+            devices=devices,
+            policies=policies and opts.with_size(policies, "block_cyclic", inputs.pop("schedule_block_size", None)),
+            orders=orders and opts.with_size(orders, "swizzled", inputs.pop("swizzle_panel", None)),
+            tiles=tiles,
+            fidelity=fidelity,
+            progress=lambda combinations: output.progress(combinations, "planning"),
+            **inputs,
+        )
+        fine = any(row.error is None for row in found.rows)
     else:
-        mod = opt.module_of(sources.load(source, values), source)
-        lines, fine = compare.what_if(mod, inputs, varied)
-    if lines:
-        output.write(lines)
+        plans = [(name, plan_of(name, values, inputs)) for name in names]
+        (first, one), *others = plans
+        if len(others) == 1:
+            found = diff(one, others[0][1], (first, others[0][0]), fidelity=fidelity)
+            fine = not found
+        else:
+            found = compare_plans(plans, fidelity=fidelity)
+            fine = all(plan.kernels == one.kernels for _, plan in others)
+    if as_json:
+        click.echo(found.to_json())
+    else:
+        output.write(found.lines(output.width()))
     if not fine:
         raise click.exceptions.Exit(FINDINGS)
 

@@ -172,6 +172,11 @@ def several_tiles(text: str) -> list[tuple[int, int]]:
     return [tile(one.strip()) for one in text.split(",")]
 
 
+def with_size(names: list[str], prefix: str, size: int | None) -> list[Any]:
+    """Policies or orders, as :func:`tilelang.tt.plan.what_if` takes them: those with the prefix have the size."""
+    return [(name, size) if size is not None and name.startswith(prefix) else name for name in names]
+
+
 INPUT_NAMES = (
     "device",
     "cores",

@@ -4,14 +4,15 @@ Comparing plans needs no TVM; :func:`what_if` plans a kernel anew for each row.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..errors import TTError
+from ..errors import PlanError, TTError, catalogue
 from .estimate import Estimate, Figures, estimate, figures
 from .model import Kernel
+from .text import WIDTH, Column, Line, Piece, plain, table
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -103,8 +104,13 @@ class Comparison:
             {"kernel": self.kernel, "note": ESTIMATE, "rows": [asdict(row) for row in self.rows]}, indent=2
         )
 
+    def lines(self, width: int = WIDTH) -> Iterator[Line]:
+        """A table in lines of about ``width`` characters, without the columns that do not fit."""
+        yield from _table(self, width)
+        yield (Piece(ESTIMATE, "note"),)
+
     def __str__(self) -> str:
-        return "\n".join([f"{self.kernel}:", *table(self.rows), ESTIMATE])
+        return plain(self.lines())
 
 
 @dataclass(frozen=True)
@@ -122,9 +128,14 @@ class Change:
     new: str | None
 
     def __str__(self) -> str:
+        return plain([self.line()])
+
+    def line(self) -> Line:
+        """The change as one line."""
+        where = Piece(f"{self.where}: ", "label")
         if self.old is None or self.new is None:
-            return f"{self.where}: only in the {'second' if self.old is None else 'first'} plan"
-        return f"{self.where}: {self.old} -> {self.new}"
+            return where, Piece(f"only in the {'second' if self.old is None else 'first'} plan")
+        return where, Piece(self.old, "error"), Piece(" -> "), Piece(self.new, "good")
 
 
 @dataclass(frozen=True)
@@ -146,22 +157,39 @@ class Diff:
         """Changes and rows as JSON."""
         return json.dumps({"note": ESTIMATE, **asdict(self)}, indent=2)
 
-    def __str__(self) -> str:
+    def lines(self, width: int = WIDTH) -> Iterator[Line]:
+        """Changes, and the tables in lines of about ``width`` characters."""
         if not self.changes:
-            return "the plans are the same"
-        tables = [
-            line for comparison in self.comparisons for line in ("", f"{comparison.kernel}:", *table(comparison.rows))
-        ]
-        return "\n".join([*map(str, self.changes), *tables, *([ESTIMATE] if tables else [])])
+            yield (Piece("the plans are the same"),)
+        for change in self.changes:
+            yield change.line()
+        for comparison in self.comparisons:
+            yield ()
+            yield from _table(comparison, width)
+        if self.comparisons:
+            yield (Piece(ESTIMATE, "note"),)
+
+    def __str__(self) -> str:
+        return plain(self.lines())
 
 
-def diff(first: "Plan", second: "Plan", names: tuple[str, str] = ("first", "second")) -> Diff:
+def diff(
+    first: "Plan",
+    second: "Plan",
+    names: tuple[str, str] = ("first", "second"),
+    *,
+    fidelity: str | None = None,
+) -> Diff:
     """What differs between two plans, field by field, and what both cost.
 
     Args:
         first: A plan.
         second: Another one.
         names: What to call them in the table.
+        fidelity: As for :func:`tilelang.tt.plan.estimate`.
+
+    Raises:
+        OptionError: There is no such fidelity.
     """
     ours, theirs = ({kernel.name: kernel for kernel in plan.kernels} for plan in (first, second))
     changes: list[Change] = []
@@ -173,7 +201,7 @@ def diff(first: "Plan", second: "Plan", names: tuple[str, str] = ("first", "seco
         found = list(_changes(ours[name], theirs[name], name))
         changes += found
         if found:
-            rows = [_row_or_error(own[name], label) for own, label in zip((ours, theirs), names, strict=True)]
+            rows = [_row_or_error(own[name], label, fidelity) for own, label in zip((ours, theirs), names, strict=True)]
             comparisons.append(Comparison(name, tuple(rows)))
     return Diff(tuple(changes), tuple(comparisons))
 
@@ -203,6 +231,7 @@ def what_if(
     tiles: Sequence[tuple[int, int]] | None = None,
     fidelity: str | None = None,
     name: str | None = None,
+    progress: "Callable[[list[Any]], Iterable[Any]]" = iter,
     **inputs: Any,
 ) -> Comparison:
     """Plan a kernel for every combination, and compare what the plans cost.
@@ -217,6 +246,7 @@ def what_if(
         tiles: ``(height, width)`` of tiles, in elements.
         fidelity: As for :func:`tilelang.tt.plan.estimate`.
         name: Of the kernel, where the module has several.
+        progress: Gives the items of the list that it is given, such as ``tqdm``, which shows how far they are.
         **inputs: Other keyword arguments of :func:`tilelang.tt.apply_tt_defaults`, the same for all.
 
     Raises:
@@ -235,8 +265,8 @@ def what_if(
     ]
     planned = make_plan(kernel, **inputs).kernel(name)
     rows = []
-    for combination in product(*axes):
-        chosen: dict[str, Any] = {key: value for part in combination for key, value in part.items()}
+    combinations = [{key: value for part in parts for key, value in part.items()} for parts in product(*axes)]
+    for chosen in progress(combinations):
         label = ", ".join(_described(chosen)) or "as it is"
         try:
             rows.append(row(make_plan(kernel, **{**inputs, **chosen}).kernel(planned.name), label, fidelity=fidelity))
@@ -295,10 +325,10 @@ def _times(found: Estimate) -> dict[str, Any]:
     return {name: getattr(found, name) for name in names}
 
 
-def _row_or_error(kernel: Kernel, name: str) -> Row:
+def _row_or_error(kernel: Kernel, name: str, fidelity: str | None) -> Row:
     try:
-        return row(kernel, name)
-    except TTError as error:
+        return row(kernel, name, fidelity=fidelity)
+    except PlanError as error:
         return Row(name=name, **{**_inputs(kernel), "error": str(error)})
 
 
@@ -344,35 +374,54 @@ def _ranked(kernel: str, rows: Sequence[Row]) -> Comparison:
 
 # ---- as text ---------------------------------------------------------------------------------------------------------
 
-_TITLES = (
-    "plan", "cores", "imbalance", "padding", "read", "written", "of a core", "of a bank", "multicast saves", "L1",
-    "compute", "NoC", "DRAM", "estimate",
-)  # fmt: skip
+# The higher the rank, the earlier a column goes where a line is too short.
+_COLUMNS = (
+    Column("plan"),
+    Column("cores", right=True, rank=1),
+    Column("imbalance", right=True, rank=2),
+    Column("padding", right=True, rank=6),
+    Column("read", right=True, rank=3),
+    Column("written", right=True, rank=4),
+    Column("busiest core", right=True, rank=5),
+    Column("busiest bank", right=True, rank=8),
+    Column("multicast saves", right=True, rank=9),
+    Column("L1", right=True, rank=7),
+    Column("compute cycles", right=True, rank=10),
+    Column("NoC cycles", right=True, rank=10),
+    Column("DRAM cycles", right=True, rank=10),
+    Column("estimate", right=True),
+)
 
 
-def table(rows: Iterable[Row]) -> list[str]:
-    """Rows as lines of a table; what is not known is ``?``, and below it stands why."""
-    listed = list(rows)
-    cells = [_TITLES, *(_cells(one) for one in listed if one.error is None)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(_TITLES))]
-    widths[0] = max([widths[0], *(len(one.name) for one in listed)])
-
-    def joined(line: Sequence[str]) -> str:
-        return "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
-
-    known = iter(cells[1:])
-    lines = [joined(cells[0])]
-    for one in listed:
-        first_line = (one.error or "").partition("\n")[0]
-        lines.append(joined(next(known)) if one.error is None else f"{one.name.ljust(widths[0])}  {first_line}")
-    reasons = dict.fromkeys(reason for one in listed for reason in one.unknown)
-    return [*lines, *(f"? {reason}" for reason in reasons)]
+def _table(comparison: Comparison, width: int) -> Iterator[Line]:
+    """Below the table stands what is not known, and why. A refusal takes the rest of its line, and widens no column."""
+    rows = comparison.rows
+    cells = [_cells(one) if one.error is None else [one.name, *[""] * (len(_COLUMNS) - 1)] for one in rows]
+    head, *lines = table(_COLUMNS, cells, width)
+    yield (Piece(f"{comparison.kernel}:", "title"),)
+    yield head
+    for one, line in zip(rows, lines, strict=True):
+        yield line if one.error is None else (line[0], Piece(_refusal(one.error), "error"))
+    if any(_OVERFLOW in cell for line in cells for cell in line[1:]):
+        yield (Piece(f"{_OVERFLOW.strip()} more than a core has", "warning"),)
+    for reason in dict.fromkeys(reason for one in rows for reason in one.unknown):
+        yield (Piece(f"? {reason}"),)
 
 
-def _cells(one: Row) -> tuple[str, ...]:
+def _refusal(error: str) -> str:
+    """In few words: the whole message is longer than a line."""
+    code = error.partition(":")[0]
+    titles = {entry.code: entry.title for entry in catalogue()}
+    return f"refused: {code}: {titles[code]}" if code in titles else error.partition("\n")[0]
+
+
+_OVERFLOW = " !"
+
+
+def _cells(one: Row) -> list[str]:
     fits = one.l1_bytes is None or one.l1_available_bytes is None or one.l1_bytes <= one.l1_available_bytes
     time = "?" if one.microseconds is None else f"{one.microseconds:,.1f} us ({one.limited_by})"
-    return (
+    return [
         one.name,
         f"{one.num_active_cores}/{one.num_cores}",
         f"{one.imbalance:.2f}",
@@ -382,13 +431,13 @@ def _cells(one: Row) -> tuple[str, ...]:
         _bytes(one.most_bytes_of_a_core),
         _bytes(one.most_bytes_of_a_bank),
         _bytes(one.multicast_saved_bytes),
-        _bytes(one.l1_bytes) + ("" if fits else " !"),
+        _bytes(one.l1_bytes) + ("" if fits else _OVERFLOW),
         *(
             ("?" if cycles is None else f"{cycles:,.0f}")
             for cycles in (one.compute_cycles, one.noc_cycles, one.dram_cycles)
         ),
         time,
-    )
+    ]
 
 
 def _bytes(number: int | None) -> str:
