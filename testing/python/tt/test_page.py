@@ -14,7 +14,7 @@ from support.plan_pages import filled, read, words
 from support.plans import SAMPLE
 
 from tilelang.tt import Layout, Shard, annotate_tt_layout, errors, specialize
-from tilelang.tt.plan import Plan, make_plan, model
+from tilelang.tt.plan import Plan, make_plan, model, what_if
 from tilelang.tt.plan.estimate import estimate
 from tilelang.tt.plan.estimate import figures as count
 from tilelang.tt.plan.page import to_frame, to_html
@@ -158,6 +158,24 @@ def test_page_says_what_moves():
     assert f"{found.dram_written_bytes:,} bytes written" in text
     assert f"{guess.dram_cycles:,.0f} clocks" in text
     assert str(guess)[1:] in text
+
+
+def test_other_plans_stand_beside_it(tmp_path):
+    kernel = filled(8, 8, 2)
+    comparison = what_if(
+        kernel, devices=["wormhole_n150", "blackhole_p150"], policies=["contiguous", ("block_cyclic", 0)]
+    )
+    make_plan(kernel).to_html(tmp_path / "page.html", comparison)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    parse(page)
+    assert len([row for row in comparison.rows if row.error]) == 2
+    for row in comparison.rows:
+        assert row.name in words(page)
+        assert row.error is None or row.error.partition("\n")[0] in words(page)
+        for number in (row.dram_written_bytes, row.l1_bytes):
+            assert number is None or f">{number:,}<" in page
+    assert f"{comparison.kernel}: 2 plans side by side" in page
+    assert "estimates" in page
 
 
 def test_what_is_not_known_is_said():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from .compare import Diff
+    from .compare import Comparison, Diff
     from .findings import CheckReport
 
 
@@ -162,8 +162,13 @@ class Plan:
 
         return from_json(text, name)
 
-    def to_html(self, path: "str | PathLike[str]") -> None:
+    def to_html(self, path: "str | PathLike[str]", comparison: "Comparison | None" = None) -> None:
         """Write the plan as one page of HTML, which needs no other file and no network.
+
+        Args:
+            path: The file to write.
+            comparison: Shown below the plan: what :func:`tilelang.tt.plan.what_if` or :func:`tilelang.tt.plan.compare`
+                gives.
 
         Raises:
             PlanError: A kernel depends on shape variables.
@@ -171,7 +176,7 @@ class Plan:
         """
         from .page import to_html
 
-        Path(path).write_text(to_html(self), encoding="utf-8", newline="\n")
+        Path(path).write_text(to_html(self, comparison), encoding="utf-8", newline="\n")
 
     def _repr_html_(self) -> str | None:
         """The page in a frame, for notebooks; a plan of symbolic sizes has none."""

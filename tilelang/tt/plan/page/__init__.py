@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING
 from ...errors import refusal
 from ..model import Kernel, KernelProvenance, PlanWarning, Source
 from . import svg
+from .comparison import comparison_section
 from .costs import count_figures, estimate_section
 from .launch import launch_section
 from .markup import Markup, element, join
 from .tensors import tensor_section
 
 if TYPE_CHECKING:
+    from ..compare import Comparison
     from ..plan import Plan
 
 
-def to_html(plan: "Plan") -> str:
-    """The page of a plan.
+def to_html(plan: "Plan", comparison: "Comparison | None" = None) -> str:
+    """The page of a plan, and below it other plans beside it.
 
     Raises:
         PlanError: A kernel depends on shape variables.
@@ -45,7 +47,7 @@ def to_html(plan: "Plan") -> str:
         "base-uri 'none'; form-action 'none'",
         style=style,
         script=script,
-        body=_body(plan),
+        body=_body(plan, comparison),
     )
 
 
@@ -71,7 +73,7 @@ def _digest(text: str) -> str:
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
-def _body(plan: "Plan") -> Markup:
+def _body(plan: "Plan", comparison: "Comparison | None") -> Markup:
     kernels = [
         _kernel(kernel, origin, f"kernel-{number}")
         for number, (kernel, origin) in enumerate(zip(plan.kernels, plan.provenance.kernels, strict=True))
@@ -81,7 +83,7 @@ def _body(plan: "Plan") -> Markup:
     return join(
         svg.hatch(),
         element("header", element("p", "The plan", class_="kind"), _contents(plan), theme),
-        element("main", *kernels),
+        element("main", *kernels, *([comparison_section(comparison)] if comparison else [])),
         element("footer", element("p", f"Made by {origin}.")),
     )
 
