@@ -1,6 +1,5 @@
 #include "ir/progression.h"
 
-#include <algorithm>
 #include <numeric>
 
 #include "core/checked.h"
@@ -22,12 +21,6 @@ Bound Times(Bound a, int64_t factor) {
 
 Bound Over(Bound a, int64_t divisor) {
   return a ? Bound((*a - FloorRemainder(*a, divisor)) / divisor) : std::nullopt;
-}
-
-bool Shares(const Progression& a, const Progression& b) {
-  return std::ranges::any_of(a.elements, [&](const auto* loop) {
-    return std::ranges::find(b.elements, loop) != b.elements.end();
-  });
 }
 
 /*! What `first` leaves when divided, where that is one number. */
@@ -56,16 +49,16 @@ Bound Progression::greatest_of_all() const {
 }
 
 std::optional<Progression> Sum(const Progression& a, const Progression& b) {
-  if (Shares(a, b)) return std::nullopt;
+  const auto elements = a.elements.With(b.elements);
+  if (!elements) return std::nullopt;
   Progression out;
+  out.elements = *elements;
   out.first = a.first + b.first;
   out.least = Add(a.least, b.least);
   out.greatest = Add(a.greatest, b.greatest);
   out.modulus = std::gcd(a.modulus, b.modulus);
   out.residue = CheckedAdd(a.residue, b.residue);
   if (out.modulus != 0) out.residue = FloorRemainder(out.residue, out.modulus);
-  out.elements = a.elements;
-  out.elements.insert(out.elements.end(), b.elements.begin(), b.elements.end());
   const bool a_first = b.count == Int(1) || (a.count != Int(1) && a.step <= b.step);
   const Progression& fine = a_first ? a : b;
   const Progression& coarse = a_first ? b : a;

@@ -1,6 +1,9 @@
 #include "ir/traffic.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <memory_resource>
 #include <optional>
 #include <set>
 #include <span>
@@ -56,7 +59,7 @@ struct Scope {
 struct Definition {
   enum Kind { kGrid, kThread, kLoop, kValue };
   Kind kind;
-  size_t index;  // of the axis, or of the scope
+  size_t index;  // of the axis
   View value;    // the extent of a thread, or what is bound
 };
 
@@ -103,7 +106,10 @@ std::string Quoted(View named) { return "`" + GetString(named, FieldId::kName) +
 class Collector {
  public:
   explicit Collector(const std::vector<Parameter>& parameters)
-      : parameters_(parameters), memory_(parameters) {}
+      : parameters_(parameters), memory_(parameters) {
+    scopes.reserve(12);
+    uses.reserve(8);
+  }
 
   void Collect(View launch) {
     Walker walker(launch);
@@ -111,12 +117,15 @@ class Collector {
     for (const auto& [indices, scope] : staged_) MarkRepeated(indices, scope);
   }
 
-  std::vector<Scope> scopes{{Scope::kRoot, 0, {}, false}};
-  std::unordered_map<const TVMFFIObject*, Definition> definitions;
-  std::unordered_map<Memory, Cell> cells;
+  // Most kernels need no memory beyond this for what follows.
+  std::array<std::byte, 6144> space;
+  std::pmr::monotonic_buffer_resource pool{space.data(), space.size()};
+  std::pmr::vector<Scope> scopes{{{Scope::kRoot, 0, {}, false}}, &pool};
+  std::pmr::unordered_map<const TVMFFIObject*, Definition> definitions{&pool};
+  std::pmr::unordered_map<Memory, Cell> cells{&pool};
   std::array<View, 3> grid;   // extents by axis
   std::vector<View> threads;  // extents of TileLang's thread indices
-  std::vector<Use> uses;
+  std::pmr::vector<Use> uses{&pool};
   std::vector<Gemm> gemms;
   bool left_early = false;
 
@@ -210,7 +219,7 @@ class Collector {
       const auto kind = Get(loop, FieldId::kKind).AsInt();
       const bool is_elements = kind == kParallel || kind == kVectorized;
       inside = Add(is_elements ? Scope::kElements : Scope::kLoop, outside, loop);
-      definitions[var.object()] = {Definition::kLoop, inside, {}};
+      definitions[var.object()] = {Definition::kLoop, 0, {}};
     }
     walker->set_context(inside);
     walker->Push(Get(loop, FieldId::kBody));
@@ -556,13 +565,15 @@ class Resolver {
   // Names.
 
   void NameLoops() {
-    std::set<std::string> taken = {kWhen, "min", "max"};
-    for (View var : variables_.All()) taken.insert(GetString(var, FieldId::kName));
-    for (const char* axis : kAxes) {
-      if (!taken.insert(axis).second)
-        problem_ = std::string("a size that is called `") + axis + "`";
-    }
     if (kernel_.left_early) problem_ = "a loop that is left early";
+    const auto sizes = variables_.All();
+    if (sizes.empty() && std::ranges::none_of(kernel_.scopes, &Scope::repeats)) return;
+    std::set<std::string> taken = {kWhen, "min", "max"};
+    for (View var : sizes) taken.insert(GetString(var, FieldId::kName));
+    for (const char* axis : kAxes) {
+      const bool is_new = taken.insert(axis).second;
+      if (!is_new) problem_ = std::string("a size that is called `") + axis + "`";
+    }
     for (Scope& scope : kernel_.scopes) {
       if (scope.kind != Scope::kLoop || !scope.repeats) continue;
       std::string name = GetString(Get(scope.node, FieldId::kLoopVar), FieldId::kName);
@@ -684,7 +695,7 @@ class Resolver {
     switch (definition.kind) {
       case Definition::kGrid: return OfAxis(definition.index);
       case Definition::kThread: return OfThread(var, definition);
-      case Definition::kLoop: return OfLoop(var, definition.index);
+      case Definition::kLoop: return OfLoop(var);
       default: return ReadExpr(definition.value);
     }
   }
@@ -702,7 +713,10 @@ class Resolver {
     const auto extent = ConstantOf(kernel_.grid[axis]);
     if (extent == 1) return Progression::Of(0);
     Progression out;
-    out.first = Int::Variable(kAxes[axis]);
+    // Never freed, as threads may run passes while the process exits.
+    static const auto* names = new std::array<Int, 3>{
+        Int::Variable(kAxes[0]), Int::Variable(kAxes[1]), Int::Variable(kAxes[2])};
+    out.first = (*names)[axis];
     out.least = 0;
     if (extent) out.greatest = *extent - 1;
     return out;
@@ -718,7 +732,7 @@ class Resolver {
     if (*count == 1) return Progression::Of(0);
     Progression out = Progression::Of(0);
     out.count = *count;
-    out.elements = {var.object()};
+    out.elements = ElementLoops(var.object());
     return out;
   }
 
@@ -727,8 +741,11 @@ class Resolver {
     return inner == scope;
   }
 
-  Progression OfLoop(View var, size_t id) {
-    if (!IsAround(id, scope_)) Fail("a value from a loop that has ended");
+  /*! Of the loop around the expression; one that stands in several places is in each another. */
+  Progression OfLoop(View var) {
+    size_t id = scope_;
+    while (id != 0 && !DefinesVariable(id, var)) id = kernel_.scopes[id].parent;
+    if (id == 0) Fail("a value from a loop that has ended");
     const Scope& scope = kernel_.scopes[id];
     const auto [step, min, trips] = HeadOf(id);
     Progression out;
@@ -737,13 +754,19 @@ class Resolver {
       out = min;
       out.step = step;
       out.count = trips.first;
-      out.elements = {var.object()};
+      out.elements = ElementLoops(var.object());
       return out;
     }
     out.first = Int::Variable(scope.name);
     out.least = 0;
     if (trips.greatest) out.greatest = std::max<int64_t>(*trips.greatest - 1, 0);
     return Exact(Sum(min, Scale(out, step)));
+  }
+
+  bool DefinesVariable(size_t id, View var) const {
+    const Scope& scope = kernel_.scopes[id];
+    const bool is_loop = scope.kind == Scope::kLoop || scope.kind == Scope::kElements;
+    return is_loop && Get(scope.node, FieldId::kLoopVar).object() == var.object();
   }
 
   struct Head {
@@ -975,7 +998,7 @@ class Resolver {
   /*! How far a value lies from an index that moves with the same elements. */
   static std::optional<Int> OffsetFrom(const Progression& index, const Progression& value) {
     if (index.step != value.step || index.count != value.count) return std::nullopt;
-    if (!std::ranges::is_permutation(index.elements, value.elements)) return std::nullopt;
+    if (!SameLoops(index.elements, value.elements)) return std::nullopt;
     const Int offset = value.first - index.first;
     // Of a single element only the edge is more than a condition.
     return index.is_single() && offset != Int(0) ? std::nullopt : std::optional(offset);

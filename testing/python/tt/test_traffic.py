@@ -10,6 +10,7 @@ from support.host import T
 from support.infer import infer, plain
 from support.launch_forms import FORMS, SEVERAL_FORMS
 from support.touched import READ, WRITE, touched
+from tvm import tirx
 
 from tilelang.tt import TrafficAttrs, errors, specialize, traffic_attrs
 from tilelang.tt.metadata import ProductAttrs, TransferAttrs, launch_attrs
@@ -361,6 +362,21 @@ def test_shape_variables():
         (0, "read", (["k * 64", 0], [64, 64], [["k", "(m + 63) // 64"]])),
     ]
     check(specialize(main, m=100))
+
+
+def test_a_loop_that_stands_in_two_places():
+    """Statements are values: hosts share them."""
+
+    @T.prim_func
+    def main(A: T.Buffer((64, 32), "float32"), C: T.Buffer((64, 32), "float32")):
+        bx = T.launch_thread("blockIdx.x", 2)
+        for i, j in T.grid(32, 32):
+            C[bx * 32 + i, j] = A[bx * 32 + i, j]
+
+    launch = main.body
+    twice = tirx.SeqStmt([launch.body, launch.body])
+    func = main.with_body(tirx.AttrStmt(launch.node, launch.attr_key, launch.value, twice))
+    assert transfers(func) == transfers(main) * 2
 
 
 # ---- what is not understood ------------------------------------------------------------------------------------------
