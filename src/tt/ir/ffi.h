@@ -84,8 +84,6 @@ class Value : public View {
     if (is_object()) DropReference();
   }
 
-  /*! The same as View::Of. */
-  static View CopyOf(const TVMFFIAny& held) { return View::Of(held); }
   /*! Takes over the reference that `any` holds. */
   static Value Adopt(TVMFFIAny any);
   /*! Takes over the reference that a non-null handle holds. */

@@ -182,12 +182,6 @@ class Walker {
   void set_context(size_t context) { context_ = context; }
   /*! The next node; false at the end. */
   bool Next(View* node);
-  bool Next(Value* node) {
-    View view;
-    const bool found = Next(&view);
-    *node = view;
-    return found;
-  }
   /*! Visits this node, or the elements of this array, next. */
   void Push(View node) {
     if (node.is_object()) PushObject(node.object());
@@ -198,11 +192,7 @@ class Walker {
 
  private:
   void PushFields(View node, const std::vector<Field>& fields);
-  void PushObject(TVMFFIObject* object) {
-    // Whatever is pushed is looked at soon, and bodies are larger than caches.
-    __builtin_prefetch(object);
-    stack_.emplace_back(object, context_);
-  }
+  void PushObject(TVMFFIObject* object) { stack_.emplace_back(object, context_); }
 
   size_t context_ = 0;
   // Most walks are short, and need no memory beyond this.

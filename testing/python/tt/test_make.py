@@ -117,6 +117,17 @@ def test_inputs_win_over_those_on_the_kernel_and_results_are_inferred_anew():
     assert attributes(moved) == tt_attrs(infer(copy_kernel(), device="blackhole_p150"))
 
 
+def test_arrays():
+    inputs = {"cores": [[1, 1, 2, 3], [0, 0, 0, 0]], "schedule_policy": "block_cyclic", "schedule_block_size": 4}
+    planned = infer(copy_kernel(grid=(5, 3, 2)), core_order="column_major", **inputs)
+    kernel = make_plan(planned).kernel()
+    cores = [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (0, 0)]
+    assert kernel.core_coordinates.tolist() == [list(core) for core in cores]
+    runs = [[core, *run] for core, own in enumerate(tt_attrs(planned)["tt_tile_runs"]) for run in own]
+    assert kernel.launches[0].run_table.tolist() == runs
+    assert make_plan(symbolic).kernel().launches[0].run_table.shape == (0, 5)
+
+
 def test_stale_results_are_refused():
     stale = infer(copy_kernel()).with_attr("tt_num_tiles", 7)
     with pytest.raises(errors.MetadataError, match="TT701"):

@@ -7,6 +7,7 @@ those of the schema, and the bounds of their types are its bounds.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
+from .. import _native
 from ..device import Device
 
 if TYPE_CHECKING:
@@ -316,6 +317,14 @@ class Launch:
     on_chip: OnChip
     traffic: Traffic
 
+    @property
+    def run_table(self) -> "IntArray":
+        """``tile_runs`` as an array: ``core, start, length, stride, repeat`` of each; shape ``(num_runs, 5)``."""
+        import numpy as np
+
+        rows = [(run.core, run.start, run.length, run.stride, run.repeat) for run in self.tile_runs]
+        return np.array(rows, np.int64).reshape(-1, 5)
+
 
 @dataclass(frozen=True)
 class ShardPlan:
@@ -442,6 +451,14 @@ class Kernel:
     launches: Annotated[tuple[Launch, ...], AtLeast(1)]
     buffers: tuple[Buffer, ...]
     warnings: tuple[PlanWarning, ...]
+
+    @property
+    def core_coordinates(self) -> "IntArray":
+        """``(x, y)`` of each core that may be used, by its linear number; shape ``(num_cores, 2)``."""
+        import numpy as np
+
+        cores = _native.list_cores(self.inputs.cores, None, self.inputs.core_order == "row_major")
+        return np.array(cores, np.int64)
 
 
 @dataclass(frozen=True)

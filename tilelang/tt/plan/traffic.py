@@ -95,8 +95,7 @@ class Cores:
 
         inputs = kernel.inputs
         self.grid = tuple(int(extent) for extent in launch.grid)
-        cores = _native.list_cores(inputs.cores, None, inputs.core_order == "row_major")
-        self.position = np.array(cores, np.int64).reshape(-1, 2)
+        self.position = kernel.core_coordinates
         self.count = len(self.position)
         runs = sorted(launch.tile_runs, key=lambda run: run.core)
         tiles = [
