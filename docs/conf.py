@@ -17,10 +17,11 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "plann
 exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [
-    # Classes of the hosts and the type variable over them, of NumPy and of Python: there is no inventory to link to.
+    # Classes of the hosts and the type variable over them, of NumPy and of Python, for which there is no inventory to
+    # link to; and those of this package that are no part of its face.
     (
         r"py:.*",
-        r"tvm\..*|IRModule|PrimFunc|Var|(os\.)?PathLike|_pytest\..*|numpy\..*|np\..*|npt\..*"
+        r"tvm\..*|IRModule|PrimFunc|Var|(os\.)?PathLike|_pytest\..*|numpy\..*|np\..*|npt\..*|IntArray|tilelang\.tt\.plan\.text\..*"
         r"|(.*\.)?ModuleOrFunc|collections\.abc\..*",
     ),
     (r"py:class", r"tilelang\.tt\.errors\._Coded"),
