@@ -12,28 +12,19 @@ import pytest
 import tvm
 from hypothesis import given
 from hypothesis import strategies as st
-from support import host, kernels_tirx
+from support import kernels_tirx
 from support.host import T
 from support.infer import copy_kernel
+from support.kernels import CASES
+from support.kernels import POLICIES as COMMON_POLICIES
 from support.launch_forms import FORMS, SEVERAL_FORMS
 from support.plan_edits import edit, leaves
 
 from tilelang.tt import Device, Layout, Shard, annotate_tt_layout, devices, errors, specialize
 from tilelang.tt.plan import Finding, make_plan
 
-KERNELS = {"tirx": kernels_tirx.CASES}
-if host.ON_TILELANG:
-    from support import kernels_tilelang
-
-    KERNELS["tilelang"] = kernels_tilelang.CASES
-
-CASES = [pytest.param(case, id=f"{language}-{case.name}") for language, cases in KERNELS.items() for case in cases]
 POLICIES = [
-    {},
-    {"schedule_policy": "strided", "core_order": "column_major"},
-    {"schedule_policy": "block_cyclic", "schedule_block_size": 3, "device": "blackhole_p150"},
-    {"schedule_policy": "rectangular", "cores": [[1, 1, 3, 2]], "tile_height": 16},
-    {"schedule_order": "swizzled_row", "swizzle_panel": 2, "layout_type": "l1_interleaved"},
+    *COMMON_POLICIES,
     {"schedule_policy": "rectangular", "schedule_order": "column_major", "cores": [[2, 0, 4, 1], [0, 0, 1, 1]]},
 ]
 CAPACITY = {"TT601", "TT602"}  # what is warned of, the check finds

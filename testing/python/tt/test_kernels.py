@@ -6,14 +6,8 @@ import re
 import pytest
 from support import host, kernels_tirx, oracle
 from support.infer import infer, module, results
+from support.kernels import CASES, KERNELS
 
-KERNELS = {"tirx": kernels_tirx.CASES}
-if host.ON_TILELANG:
-    from support import kernels_tilelang
-
-    KERNELS["tilelang"] = kernels_tilelang.CASES
-
-CASES = [pytest.param(case, id=f"{language}-{case.name}") for language, cases in KERNELS.items() for case in cases]
 # Kernels in which no value is ever accumulated: one trip over K, whatever K may be.
 ELEMENTWISE = ("elementwise_ragged", "result_first", "vector_add", "unused_param")
 # Elementwise too, but on the way a buffer is updated in place, which may look like a sum.

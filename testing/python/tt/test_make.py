@@ -4,29 +4,15 @@ import warnings
 
 import pytest
 import tvm
-from support import host, kernels_tirx
+from support import host
 from support.host import T
 from support.infer import bare, copy_kernel, infer, tt_attrs
+from support.kernels import CASES, POLICIES
 from support.launch_forms import FORMS, SEVERAL_FORMS
 from support.plan_attributes import attributes
 
 from tilelang.tt import Device, Layout, Shard, annotate_tt_layout, errors, specialize
 from tilelang.tt.plan import make_plan
-
-KERNELS = {"tirx": kernels_tirx.CASES}
-if host.ON_TILELANG:
-    from support import kernels_tilelang
-
-    KERNELS["tilelang"] = kernels_tilelang.CASES
-
-CASES = [pytest.param(case, id=f"{language}-{case.name}") for language, cases in KERNELS.items() for case in cases]
-POLICIES = [
-    {},
-    {"schedule_policy": "strided", "core_order": "column_major"},
-    {"schedule_policy": "block_cyclic", "schedule_block_size": 3, "device": "blackhole_p150"},
-    {"schedule_policy": "rectangular", "cores": [[1, 1, 3, 2]], "tile_height": 16},
-    {"schedule_order": "swizzled_row", "swizzle_panel": 2, "layout_type": "l1_interleaved"},
-]
 
 
 def expected(mod, name, **inputs):

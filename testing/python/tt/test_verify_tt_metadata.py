@@ -1,19 +1,11 @@
 """The verifier: what inference gives passes, every contradiction that is seeded is found and named."""
 
 import pytest
-from support import host, kernels_tirx
 from support.host import T, tvm
 from support.infer import bare, copy_kernel, infer, module, plain
+from support.kernels import CASES
 
 from tilelang.tt import apply_tt_defaults, errors, pipeline, verify_tt_metadata
-
-KERNELS = {"tirx": kernels_tirx.CASES}
-if host.ON_TILELANG:
-    from support import kernels_tilelang
-
-    KERNELS["tilelang"] = kernels_tilelang.CASES
-
-CASES = [pytest.param(case, id=f"{language}-{case.name}") for language, cases in KERNELS.items() for case in cases]
 
 pytestmark = pytest.mark.filterwarnings("ignore::tilelang.tt.errors.FormatWarning")
 
