@@ -103,6 +103,14 @@ class GoldenError(TTError, AssertionError):
     """A plan that is not the one in its golden file."""
 
 
+class NotCoveredError(TTError, NotImplementedError):
+    """A kernel that an engine cannot execute, or a pass cannot rewrite, as it does not know an operation in it."""
+
+
+class ExecutionError(TTError, RuntimeError):
+    """What a kernel does when it runs has no meaning, or depends on which core is first."""
+
+
 class HostError(TTError, ImportError):
     """No TVM that can be used, or one that lacks what this package calls."""
 

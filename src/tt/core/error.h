@@ -27,6 +27,8 @@ enum class ErrorKind {
   kMetadata,
   kPlan,
   kGolden,
+  kNotCovered,
+  kExecution,
   kHost,
   kInternal,
   kHostWarning,
@@ -105,6 +107,8 @@ constexpr const char* ErrorClass(ErrorKind kind) {
     case ErrorKind::kMetadata: return "MetadataError";
     case ErrorKind::kPlan: return "PlanError";
     case ErrorKind::kGolden: return "GoldenError";
+    case ErrorKind::kNotCovered: return "NotCoveredError";
+    case ErrorKind::kExecution: return "ExecutionError";
     case ErrorKind::kHost: return "HostError";
     case ErrorKind::kInternal: return "InternalError";
     case ErrorKind::kHostWarning: return "HostWarning";
