@@ -200,6 +200,8 @@ ELSEWHERE = {
     errors.MetadataError,
     errors.PlanError,
     errors.GoldenError,
+    errors.NotCoveredError,
+    errors.ExecutionError,
 }
 
 
