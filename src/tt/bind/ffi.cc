@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "ir/diagnostic.h"
 #include "ir/launch.h"
+#include "ir/padding.h"
 #include "ir/parameters.h"
 #include "ir/size.h"
 #include "transform/apply_tt_defaults.h"
@@ -37,6 +38,22 @@ Value TensorParameters(const Value& func) {
     out.push_back(ir::MakeArray(std::vector<Value>{parameter.index, ir::NameOf(parameter)}));
   }
   return ir::MakeArray(out);
+}
+
+/*!
+ * [whether a read over the edge has a meaning, what it gives of each parameter]: whether or not the
+ * tensor's layout has padding.
+ */
+Value OverTheEdge(const Value& func) {
+  const auto parameters = ir::Parameters(func);
+  std::vector<bool> tensors;
+  for (const ir::Parameter& parameter : parameters) {
+    tensors.push_back(!parameter.memory.is_none());
+  }
+  const ir::PaddingFacts facts = ir::ReadPadding(func, parameters, tensors);
+  std::vector<Value> values;
+  for (const std::string& value : facts.values) values.push_back(Value(value));
+  return ir::MakeArray(std::vector<Value>{Value(facts.is_tilelang), ir::MakeArray(values)});
 }
 
 /*! [file, line], or none. */
@@ -76,6 +93,8 @@ bool Register() {
     ir::RegisterGlobal("tilelang.tt.tensor_parameters", [](Arguments arguments) {
       return TensorParameters(OnlyArgument(arguments));
     });
+    ir::RegisterGlobal("tilelang.tt.over_the_edge",
+                       [](Arguments arguments) { return OverTheEdge(OnlyArgument(arguments)); });
     ir::RegisterGlobal("tilelang.tt.check_buffer_layouts", [](Arguments arguments) {
       const Value layouts = OnlyArgument(arguments);
       transform::ReadBufferLayouts(layouts);

@@ -218,7 +218,7 @@ class PaddingReader {
       Visit(node, &walker);
     }
     EndLaunch();
-    PaddingFacts facts{std::vector<std::string>(parameters_.size()), {}};
+    PaddingFacts facts{std::vector<std::string>(parameters_.size()), {}, is_tilelang_};
     for (const auto& [position, tensor] : tensors_) facts.values[position] = ValueOf(tensor);
     for (auto& [trap, annotation] : traps_) {
       trap.remedy = RemedyFor(trap, annotation);

@@ -26,6 +26,7 @@ struct PaddingFacts {
    */
   std::vector<std::string> values;
   std::vector<PaddingTrap> traps;  // in program order
+  bool is_tilelang = false;        // a read over the edge has a meaning
 };
 
 /*!

@@ -353,7 +353,7 @@ ir::PaddingFacts PaddingOf(const Value& func, const std::vector<Parameter>& para
   }
   const bool any = std::ranges::find(padded, true) != padded.end();
   return any ? ir::ReadPadding(func, parameters, padded)
-             : ir::PaddingFacts{.values = std::vector<std::string>(parameters.size()), .traps = {}};
+             : ir::PaddingFacts{.values = std::vector<std::string>(parameters.size())};
 }
 
 /*! A reduction over the edge of a tensor takes what the padding holds for elements. */

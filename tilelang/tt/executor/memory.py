@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any, TypeAlias
 
@@ -18,6 +18,47 @@ Mask: TypeAlias = "npt.NDArray[np.bool_] | None"
 """Which lanes are executed; None: all of them. It broadcasts against the indices."""
 
 
+@dataclass(frozen=True)
+class Unwritten:
+    """An element that was read before anything was written to it.
+
+    Attributes:
+        buffer: Its name.
+        index: Of the element.
+        launch: Which launch of the kernel read it.
+        turn: In which work tile of the core that read it.
+    """
+
+    buffer: str
+    index: tuple[int, ...]
+    launch: int
+    turn: int
+
+
+class Poison:
+    """What memory holds that nobody has written yet, chosen to be noticed.
+
+    Args:
+        pattern: ``nan``, ``inf`` or ``random``, which is random bits.
+        seed: Of the random bits.
+    """
+
+    def __init__(self, pattern: str, seed: int) -> None:
+        self.pattern = pattern
+        self.seed = seed
+
+    def fill(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Floats are the pattern, or NaN where they have no infinity; integers are random bits."""
+        if self.pattern != "random" and dtype.kind not in "iub":
+            with np.errstate(all="ignore"):
+                return np.full(shape, np.float32(self.pattern)).astype(dtype)
+        bits = np.random.default_rng(self.seed).bytes(prod(shape) * dtype.itemsize)
+        filled: Array = (
+            np.frombuffer(bits, np.uint8) % 2 == 1 if dtype.kind == "b" else np.frombuffer(bits, dtype).copy()
+        )
+        return filled.reshape(shape)
+
+
 @dataclass
 class Core:
     """A core while it runs.
@@ -26,11 +67,25 @@ class Core:
         number: Its linear number.
         launch: Which launch of the kernel it runs.
         turn: Which of its work tiles, counted from 0; -1 outside of the loop over them.
+        poison: What fresh memory on the chip holds; None: zeros.
+        unwritten: What it read before it was written; only where there is poison, and of each buffer the first.
     """
 
     number: int
     launch: int = 0
     turn: int = -1
+    poison: Poison | None = None
+    unwritten: list[Unwritten] = field(default_factory=list)
+
+    def allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> "OnChip":
+        """A fresh buffer of its own."""
+        return OnChip(name, shape, dtype) if self.poison is None else Poisoned(name, shape, dtype, self.poison)
+
+    def note_unwritten(self, buffer: str, index: tuple[int, ...]) -> None:
+        """Keep in mind that an element was read before it was written."""
+        known = ((other.buffer, other.launch, other.turn) for other in self.unwritten)
+        if (buffer, self.launch, self.turn) not in known:
+            self.unwritten.append(Unwritten(buffer, index, self.launch, self.turn))
 
 
 class Memory(ABC):
@@ -68,6 +123,13 @@ class Memory(ABC):
     def write(self, core: Core, start: tuple[int, ...], values: Array) -> None:
         """Write the elements of a box of the values' shape; what of it lies outside of the buffer is dropped."""
 
+    def combine(self, core: Core, start: tuple[int, ...], function: Callable[[Any, Any], Any], values: Array) -> None:
+        """Atomically set each element of a box to ``function(element, value)``; the function takes whole arrays.
+
+        What of the box lies outside of the buffer is dropped.
+        """
+        self.write(core, start, function(self.read(core, start, values.shape), values))
+
     @abstractmethod
     def view(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> "Memory":
         """The same bytes as elements of another shape or dtype."""
@@ -94,6 +156,10 @@ class Box:
     def write(self, core: Core, values: Array) -> None:
         """Write elements of shape ``extent``, which are of the buffer's dtype."""
         self.memory.write(core, self.start, values)
+
+    def combine(self, core: Core, function: Callable[[Any, Any], Any], values: Array) -> None:
+        """Atomically set its elements to ``function(elements, values)``, which takes whole arrays."""
+        self.memory.combine(core, self.start, function, values)
 
 
 class OnChip(Memory):
@@ -156,3 +222,67 @@ class OnChip(Memory):
                 raise refusal("TT910", f"`{self.name}`: found an index outside of {self.shape}")
             moved.append(index if mask is None else np.where(outside, 0, index))
         return tuple(moved)
+
+
+class Poisoned(OnChip):
+    """One that knows which of its elements have been written, and tells its core of reads of the others.
+
+    Its shadow has all bits of an element set from when that is written on, and so follows any view of the bytes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        poison: Poison,
+        data: Array | None = None,
+        shadow: OnChip | None = None,
+    ) -> None:
+        super().__init__(name, shape, dtype, poison.fill(shape, dtype) if data is None else data)
+        self.poison = poison
+        self.shadow = shadow or OnChip(name, shape, _bits_of(dtype))
+
+    def load(self, core: Core, indices: Indices, mask: Mask = None) -> Any:
+        written = self.shadow.load(core, indices, mask) == _all_ones(self.shadow.dtype)
+        fresh = ~written if mask is None else ~written & mask
+        if np.any(fresh):
+            lanes = np.broadcast_arrays(fresh, *indices)
+            first = tuple(np.argwhere(lanes[0])[0])
+            core.note_unwritten(self.name, tuple(int(index[first]) for index in lanes[1:]))
+        return super().load(core, indices, mask)
+
+    def store(self, core: Core, indices: Indices, values: Any, mask: Mask = None) -> None:
+        super().store(core, indices, values, mask)
+        self.shadow.store(core, indices, _all_ones(self.shadow.dtype), mask)
+
+    def update(
+        self, core: Core, indices: Indices, function: Callable[[Any, Any], Any], values: Any, mask: Mask = None
+    ) -> Any:
+        self.load(core, indices, mask)
+        before = super().update(core, indices, function, values, mask)
+        self.shadow.store(core, indices, _all_ones(self.shadow.dtype), mask)
+        return before
+
+    def read(self, core: Core, start: tuple[int, ...], extent: tuple[int, ...]) -> Array:
+        fresh = self.shadow.read(core, start, extent) != _all_ones(self.shadow.dtype)
+        if fresh.any():
+            first = np.argwhere(fresh)[0]
+            core.note_unwritten(self.name, tuple(int(i) for i in first + start))
+        return super().read(core, start, extent)
+
+    def write(self, core: Core, start: tuple[int, ...], values: Array) -> None:
+        super().write(core, start, values)
+        self.shadow.write(core, start, np.full(values.shape, _all_ones(self.shadow.dtype)))
+
+    def view(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> "Poisoned":
+        data = super().view(name, shape, dtype).data
+        return Poisoned(name, shape, dtype, self.poison, data, self.shadow.view(name, shape, _bits_of(dtype)))
+
+
+def _bits_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(f"u{dtype.itemsize}")
+
+
+def _all_ones(dtype: np.dtype[Any]) -> Any:
+    return np.iinfo(dtype).max
