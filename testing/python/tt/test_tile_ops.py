@@ -1,5 +1,7 @@
 """Operations on tiles against plain statements of what they mean."""
 
+from unittest.mock import Mock
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -271,9 +273,50 @@ def test_atomic_with_one_value():
 
 
 if host.ON_TILELANG:
+    import tilelang.language as T
+
     from tilelang.tt.executor.tile_ops import REFUSED, TILE_OPS
+
+    A, B = (host.tvm.tirx.decl_buffer((16, 16), "float16", name, scope="shared") for name in "AB")
+    LONG = host.tvm.tirx.decl_buffer((2, 16, 16), "float16", "LONG")
 
     def test_every_operation_on_tiles_is_covered_or_refused():
         names = {name for name in tvm_ffi.get_global_func("ir.ListOpNames")() if name.startswith("tl.tileop.")}
         assert names == {*TILE_OPS}
         assert {*REFUSED} < names
+
+    def translate(call):
+        """As a program does, but what the refusals do not look at."""
+        return TILE_OPS[call.op.name](call, Mock())
+
+    @pytest.mark.parametrize("name", REFUSED)
+    def test_refused_operation(name):
+        call = host.tvm.tirx.call_intrin("handle", host.tvm.ir.Op.get(name))
+        with pytest.raises(errors.NotCoveredError, match=f"TT930: found {name}; expected"):
+            translate(call)
+
+    @pytest.mark.parametrize(
+        "option",
+        ["dst_block", "cluster_mask", "barrier", "is_gather4", "is_scatter4", "use_2cta", "is_wgmma", "is_tcgen05"],
+    )
+    def test_refused_option(option):
+        annotations = {option: host.tvm.tirx.IntImm("int32", 3)}
+        if option in ("use_2cta", "is_wgmma", "is_tcgen05"):
+            call = T.gemm(A, B, A)
+            call = host.tvm.tirx.Call(call.dtype, call.op, call.args, annotations)
+        else:
+            call = T.copy(A, B, annotations=annotations)
+        with pytest.raises(errors.NotCoveredError, match=f"TT931: found tl.tileop.*, which has the option {option}"):
+            translate(call)
+
+    @pytest.mark.parametrize("options", [{}, {"coalesced_width": 4}, {"annotations": {"eviction_policy": 1}}])
+    def test_options_that_change_nothing(options):
+        translate(T.copy(A, B, **options))
+
+    def test_copy_of_other_axes():
+        """Which TileLang's own T.copy does not build."""
+        call = T.copy(A, B)
+        longer = T.copy(LONG, LONG).args[0]
+        call = host.tvm.tirx.call_intrin("handle", call.op, longer, call.args[1])
+        with pytest.raises(errors.ShapeError, match=r"TT932: found .* as many axes of several elements"):
+            translate(call)
