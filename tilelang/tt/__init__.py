@@ -33,13 +33,14 @@ from .metadata import (
     TrafficAttrs,
     TransferAttrs,
     buffer_attrs,
+    core_program_attrs,
     launch_attrs,
     list_buffer_attrs,
     on_chip_attrs,
     schedule_attrs,
     traffic_attrs,
 )
-from .passes import infer_default_tt_schedule, infer_default_tt_shard, pipeline, verify_tt_metadata
+from .passes import grid_to_persistent, infer_default_tt_schedule, infer_default_tt_shard, pipeline, verify_tt_metadata
 from .runtime_args import RuntimeArgs, runtime_args
 from .specialize import specialize
 from .target import apply_tt_defaults
@@ -75,11 +76,13 @@ __all__ = [
     "annotate_tt_layout",
     "apply_tt_defaults",
     "buffer_attrs",
+    "core_program_attrs",
     "corerange_to_cores",
     "devices",
     "errors",
     "explain",
     "grid_to_cores",
+    "grid_to_persistent",
     "infer_default_tt_schedule",
     "infer_default_tt_shard",
     "launch_attrs",

@@ -356,6 +356,18 @@ def traffic_attrs(func: "PrimFunc") -> list[TrafficAttrs]:
     return cast(list[TrafficAttrs], read_attribute(func, "tt_traffic", "infer_default_tt_shard"))
 
 
+def core_program_attrs(func: "PrimFunc") -> list[dict[str, int]]:
+    """Which parameters of a core program are the runtime arguments of each launch, in program order.
+
+    Returns:
+        For each launch the positions among all parameters, by the names in its ``tt_runtime_args_schema``.
+
+    Raises:
+        MissingInputError: ``grid_to_persistent`` has not been run on the kernel.
+    """
+    return [dict(launch) for launch in read_attribute(func, "tt_core_program", "grid_to_persistent")]
+
+
 def buffer_attrs(func: "PrimFunc", buffer: "str | int | Var") -> BufferAttrs:
     """How one tensor parameter of a kernel lies in memory.
 

@@ -80,6 +80,27 @@ def verify_tt_metadata(mod: "ModuleOrFunc") -> "ModuleOrFunc":
     return run_on_kernels(transform.VerifyTTMetadata(), mod)
 
 
+def grid_to_persistent(mod: "ModuleOrFunc") -> "ModuleOrFunc":
+    """Make every kernel what one core runs: a loop over the core's work tiles, which its runtime arguments give.
+
+    Args:
+        mod: An IRModule or a PrimFunc after :func:`infer_default_tt_schedule`. It is not changed.
+
+    Returns:
+        The same kind of object. Every kernel is a core program: a function with the parameters of the kernel, and one
+        more for each argument of its runtime argument schema whose source is the schedule;
+        :func:`tilelang.tt.core_program_attrs` says which. Core programs stay as they are.
+
+    Raises:
+        ArgumentError: ``mod`` is neither an IRModule nor a PrimFunc.
+        NoKernelError: No function in it has a launch grid.
+        MissingInputError: :func:`infer_default_tt_schedule` has not been run.
+        MetadataError: The kernel has changed since.
+        NotCoveredError: The kernel does something outside of its launches, or its grid cells cannot be turns of a loop.
+    """
+    return run_on_kernels(transform.GridToPersistent(), mod, becomes="core_program")
+
+
 def pipeline(**inputs: Any) -> Any:
     """The whole job as one pass: defaults, schedule, shard, and verification.
 
@@ -103,8 +124,8 @@ def pipeline(**inputs: Any) -> Any:
     return Sequential(passes, name="tt.pipeline")
 
 
-def run_on_kernels(pass_: Any, mod: "ModuleOrFunc") -> "ModuleOrFunc":
-    """Run a pass; refuse what holds no kernel."""
+def run_on_kernels(pass_: Any, mod: "ModuleOrFunc", becomes: str = "kernel") -> "ModuleOrFunc":
+    """Run a pass, after which a kernel is a ``kernel`` or a ``core_program``; refuse what holds none."""
     _host.require_host()
     import tvm_ffi
     from tvm.ir import IRModule
@@ -112,13 +133,13 @@ def run_on_kernels(pass_: Any, mod: "ModuleOrFunc") -> "ModuleOrFunc":
 
     if isinstance(mod, PrimFunc):
         name = name_of(mod)
-        return run_on_kernels(pass_, IRModule({name: mod}))[name]
+        return run_on_kernels(pass_, IRModule({name: mod}), becomes)[name]
     if not isinstance(mod, IRModule):
         help_ = "; call its get_tir(...) for the PrimFunc" if hasattr(mod, "get_tir") else ""
         raise refusal("TT101", f"found {type(mod).__name__}; expected an IRModule or a PrimFunc{help_}")
     out = pass_(mod)
-    is_kernel = tvm_ffi.get_global_func("tilelang.tt.is_kernel")
-    if not any(is_kernel(func) for func in out.functions.values()):
+    is_result = tvm_ffi.get_global_func(f"tilelang.tt.is_{becomes}")
+    if not any(is_result(func) for func in out.functions.values()):
         raise refusal("TT201", _describe_no_kernel(mod))
     return out
 
@@ -130,7 +151,13 @@ def name_of(func: Any) -> str:
 
 
 def _describe_no_kernel(mod: Any) -> str:
-    names = ", ".join(f"`{var.name_hint}` ({type(func).__name__})" for var, func in mod.functions.items())
+    import tvm_ffi
+
+    is_core_program = tvm_ffi.get_global_func("tilelang.tt.is_core_program")
+    names = ", ".join(
+        f"`{var.name_hint}` ({'a core program' if is_core_program(func) else type(func).__name__})"
+        for var, func in mod.functions.items()
+    )
     return (
         f"no function has a launch grid; found {names or 'an empty module'}\n"
         "looked for: T.Kernel, T.launch_thread, loops bound to blockIdx.*, T.cta_id, and the attributes "

@@ -57,6 +57,11 @@ def VerifyTTMetadata() -> Any:
     return _make("tilelang.tt.transform.VerifyTTMetadata")
 
 
+def GridToPersistent() -> Any:
+    """The pass ``tt.GridToPersistent``: make every kernel the loop that one core runs over its work tiles."""
+    return _make("tilelang.tt.transform.GridToPersistent")
+
+
 def _make(name: str, *arguments: Any) -> Any:
     _host.require_host()
     import tvm_ffi

@@ -8,6 +8,7 @@
 #include "ir/size.h"
 #include "transform/apply_tt_defaults.h"
 #include "transform/buffer_layouts.h"
+#include "transform/grid_to_persistent.h"
 #include "transform/infer_tt_schedule.h"
 #include "transform/infer_tt_shard.h"
 #include "transform/pass.h"
@@ -90,6 +91,8 @@ bool Register() {
                        [](Arguments) { return transform::InferDefaultTTShard(); });
     ir::RegisterGlobal("tilelang.tt.transform.VerifyTTMetadata",
                        [](Arguments) { return transform::VerifyTTMetadata(); });
+    ir::RegisterGlobal("tilelang.tt.transform.GridToPersistent",
+                       [](Arguments) { return transform::GridToPersistent(); });
     ir::RegisterGlobal("tilelang.tt.tensor_parameters", [](Arguments arguments) {
       return TensorParameters(OnlyArgument(arguments));
     });
@@ -109,6 +112,10 @@ bool Register() {
     ir::RegisterGlobal("tilelang.tt.is_kernel", [](Arguments arguments) {
       const Value func = OnlyArgument(arguments);
       return Value(ir::IsKernel(func));
+    });
+    ir::RegisterGlobal("tilelang.tt.is_core_program", [](Arguments arguments) {
+      const Value func = OnlyArgument(arguments);
+      return Value(ir::IsCoreProgram(func));
     });
     ir::RegisterGlobal("tilelang.tt.read_size", [](Arguments arguments) {
       CheckCount(arguments, 2);

@@ -55,6 +55,11 @@ int Int::Compare(const Int& other) const {
   return node_->text.compare(other.node_->text);
 }
 
+std::optional<Int::Operation> Int::operation() const {
+  if (is_constant()) return std::nullopt;
+  return Operation{node_->op, node_->a, node_->b};
+}
+
 std::string Int::ToString() const { return is_constant() ? std::to_string(value_) : node_->text; }
 
 Int Int::Variable(std::string_view name) {
@@ -154,7 +159,10 @@ Int Int::DivConstant(const Int& a, int64_t b) {
 Int Int::ModConstant(const Int& a, int64_t b) {
   CheckDivisor(b);
   if (b == 1) return 0;
-  if (a.Is(Op::kMul) && a.node_->b.is_constant() && a.node_->b.value_ % b == 0) return 0;
+  const bool is_by_multiple =
+      !a.is_constant() && a.node_->b.is_constant() && a.node_->b.value_ % b == 0;
+  if (is_by_multiple && a.Is(Op::kMul)) return 0;
+  if (is_by_multiple && a.Is(Op::kFloorMod)) return ModConstant(a.node_->a, b);
   return Make(Op::kFloorMod, a, b);
 }
 

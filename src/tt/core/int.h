@@ -48,6 +48,11 @@ class Int {
   /*! With the given variables replaced by their values. */
   Int Substitute(const Sizes& sizes) const;
 
+  enum class Op { kVariable, kAdd, kMul, kFloorDiv, kFloorMod, kMin, kMax };
+  struct Operation;
+  /*! The outermost operation, for whoever writes the expression in other words; none of a number. */
+  std::optional<Operation> operation() const;
+
   /*! Whether both are the same text, which says nothing where it is not. */
   friend bool operator==(const Int& a, const Int& b) {
     return a.is_constant() && b.is_constant() ? a.value_ == b.value_ : a.Compare(b) == 0;
@@ -68,7 +73,6 @@ class Int {
   friend Int Max(const Int& a, const Int& b);
 
  private:
-  enum class Op { kVariable, kAdd, kMul, kFloorDiv, kFloorMod, kMin, kMax };
   struct Node;
 
   static Int Make(Op op, Int a, Int b);
@@ -87,6 +91,11 @@ class Int {
 
   int64_t value_ = 0;
   std::shared_ptr<const Node> node_;  // none for a constant
+};
+
+struct Int::Operation {
+  Op op;
+  Int a, b;  // the operands; of a variable, whose name is its text, there are none
 };
 
 Int operator+(const Int& a, const Int& b);

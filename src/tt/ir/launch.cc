@@ -25,9 +25,6 @@ constinit const AxisKeys kBlockTags{Interned{"blockIdx.x"}, Interned{"blockIdx.y
 constinit const AxisKeys kGridKeys{Interned{"tl_grid_x"}, Interned{"tl_grid_y"},
                                    Interned{"tl_grid_z"}};
 
-// TIRx scopes, by the number that ScopeIdDef keeps. Source: class ScopeBinding of TVM 0.25 to 0.27.
-enum ScopeBinding : int64_t { kKernelCluster = 0, kKernelCta = 1, kClusterCta = 2 };
-
 /*! What a thread tag says about the launch grid. */
 struct Tag {
   bool known;
@@ -35,44 +32,18 @@ struct Tag {
 };
 
 Tag ReadTag(std::string_view tag) {
-  for (size_t axis = 0; axis < kBlockTags.size(); ++axis) {
-    if (tag == kBlockTags[axis].text()) return {true, axis};
-  }
+  if (const auto axis = GridAxisOf(tag)) return {true, axis};
   const bool inner = tag.starts_with("threadIdx.") || tag.starts_with("vthread") ||
                      tag.starts_with("clusterCtaIdx.");
   return {inner, std::nullopt};
-}
-
-/*! The iteration variable that a statement binds to a hardware index; none for other statements. */
-View BoundIterVar(View stmt) {
-  if (KindOf(stmt) == NodeKind::kFor) return Get(stmt, FieldId::kThreadBinding);
-  const bool binds =
-      KindOf(stmt) == NodeKind::kAttrStmt && GetString(stmt, FieldId::kAttrKey) == "thread_extent";
-  return binds ? Get(stmt, FieldId::kNode) : View();
 }
 
 View BoundExtent(View stmt) {
   return Get(stmt, KindOf(stmt) == NodeKind::kFor ? FieldId::kExtent : FieldId::kValue);
 }
 
-bool IsRootBlock(View node) {
-  return KindOf(node) == NodeKind::kSBlock && GetString(node, FieldId::kNameHint) == kRootBlock;
-}
-
-bool IsDeviceEntry(View node) {
-  return KindOf(node) == NodeKind::kAttrStmt &&
-         GetString(node, FieldId::kAttrKey) == "tirx.device_entry";
-}
-
 bool IsLoop(View stmt) {
   return KindOf(stmt) == NodeKind::kFor || KindOf(stmt) == NodeKind::kWhile;
-}
-
-/*! Whether a statement names a thread of a T.Kernel that the host has not lowered. */
-bool NamesThread(View stmt) {
-  if (KindOf(stmt) != NodeKind::kBind) return false;
-  const View op = TryGet(Get(stmt, FieldId::kValue), FieldId::kOp);
-  return GetString(op, FieldId::kName) == "tl.launch_thread_idx";
 }
 
 /*! Whether a statement is the root block of a T.Kernel that the host has lowered to plain loops. */
@@ -526,6 +497,41 @@ class FunctionReader {
 
 }  // namespace
 
+View BoundIterVar(View stmt) {
+  if (KindOf(stmt) == NodeKind::kFor) return Get(stmt, FieldId::kThreadBinding);
+  const bool binds =
+      KindOf(stmt) == NodeKind::kAttrStmt && GetString(stmt, FieldId::kAttrKey) == "thread_extent";
+  return binds ? Get(stmt, FieldId::kNode) : View();
+}
+
+std::optional<size_t> GridAxisOf(std::string_view tag) {
+  for (size_t axis = 0; axis < kBlockTags.size(); ++axis) {
+    if (tag == kBlockTags[axis].text()) return axis;
+  }
+  return std::nullopt;
+}
+
+bool IsRootBlock(View node) {
+  return KindOf(node) == NodeKind::kSBlock && GetString(node, FieldId::kNameHint) == kRootBlock;
+}
+
+bool IsDeviceEntry(View node) {
+  return KindOf(node) == NodeKind::kAttrStmt &&
+         GetString(node, FieldId::kAttrKey) == "tirx.device_entry";
+}
+
+bool NamesThread(View stmt) {
+  if (KindOf(stmt) != NodeKind::kBind) return false;
+  const View op = TryGet(Get(stmt, FieldId::kValue), FieldId::kOp);
+  return GetString(op, FieldId::kName) == "tl.launch_thread_idx";
+}
+
+bool IsCoreProgram(View func) {
+  static constinit const Interned core_program{"tt_core_program"};
+  const View attrs = TryGet(TryGet(func, FieldId::kAttrs), FieldId::kDict);
+  return !MapGet(attrs, core_program).is_none();
+}
+
 std::vector<View> LoweredGrid(View loop) {
   std::vector<View> loops;
   View stmt = loop;
@@ -537,12 +543,17 @@ std::vector<View> LoweredGrid(View loop) {
   return HoldsLoweredRootBlock(stmt) ? loops : std::vector<View>();
 }
 
-std::vector<Launch> FindLaunches(View func) { return FunctionReader(func).Read(); }
+std::vector<Launch> FindLaunches(View func) {
+  return IsCoreProgram(func) ? std::vector<Launch>() : FunctionReader(func).Read();
+}
 
-std::vector<View> LaunchBodies(View func) { return FunctionReader(func).Bodies(); }
+std::vector<View> LaunchBodies(View func) {
+  return IsCoreProgram(func) ? std::vector<View>() : FunctionReader(func).Bodies();
+}
 
 bool IsKernel(View func) {
-  return KindOf(func) == NodeKind::kPrimFunc && FunctionReader(func).HasLaunch();
+  return KindOf(func) == NodeKind::kPrimFunc && !IsCoreProgram(func) &&
+         FunctionReader(func).HasLaunch();
 }
 
 }  // namespace tt::ir

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ir/ffi.h"
@@ -51,6 +52,27 @@ std::vector<View> LaunchBodies(View func);
  * to see that there are too many.
  */
 std::vector<View> LoweredGrid(View loop);
+
+/*! The iteration variable that a statement binds to a hardware index; none for other statements. */
+View BoundIterVar(View stmt);
+
+/*! The axis of the grid that a thread tag names: 0 of "blockIdx.x"; none for all that is no axis. */
+std::optional<size_t> GridAxisOf(std::string_view tag);
+
+/*! Whether a statement is the root block of a T.Kernel. */
+bool IsRootBlock(View node);
+
+/*! Whether a statement begins the part of a function that TIRx runs on the device. */
+bool IsDeviceEntry(View node);
+
+/*! Whether a statement names a thread of a T.Kernel that the host has not lowered. */
+bool NamesThread(View stmt);
+
+/*! What a TIRx scope tells apart, by the number that a host's ScopeIdDef keeps. */
+enum ScopeBinding : int64_t { kKernelCluster = 0, kKernelCta = 1, kClusterCta = 2, kCtaPair = 9 };
+
+/*! Whether GridToPersistent has made a function what one core runs: it is no kernel any more. */
+bool IsCoreProgram(View func);
 
 /*!
  * Whether a function, of whatever kind, is a PrimFunc with a launch. Whether that launch is a sound

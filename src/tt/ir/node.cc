@@ -61,6 +61,7 @@ constexpr FieldName kFieldNames[] = {
     {"predicate", FieldId::kPredicate},
     {"region", FieldId::kRegion},
     {"replica", FieldId::kReplica},
+    {"ret_type", FieldId::kRetType},
     {"scope", FieldId::kScope},
     {"seq", FieldId::kSeq},
     {"shape", FieldId::kShape},

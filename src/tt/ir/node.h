@@ -87,6 +87,7 @@ enum class FieldId {
   kPredicate,
   kRegion,
   kReplica,
+  kRetType,
   kScope,
   kSeq,
   kShape,

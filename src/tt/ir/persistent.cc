@@ -43,7 +43,13 @@ class PersistentReader {
     ReadAxes();
     CheckNumbering();
     CheckUses();
-    return {Domain(), GetString(loop_var_, FieldId::kName), grid_.x, group_size_, Order()};
+    return {Domain(),
+            GetString(loop_var_, FieldId::kName),
+            grid_.x,
+            group_size_,
+            Order(),
+            Axes(),
+            WalkingStatements()};
   }
 
  private:
@@ -70,7 +76,7 @@ class PersistentReader {
     Value stmt = Get(persistent_.loop, FieldId::kBody);
     for (size_t depth = 0; depth < 2 && KindOf(stmt) == NodeKind::kIfThenElse; ++depth) {
       const View condition = Get(stmt, FieldId::kCondition);
-      if (!IsNode(condition, "LT")) break;
+      if (!IsNode(condition, "LT") || !Get(stmt, FieldId::kElseCase).is_none()) break;
       guards_.push_back(
           {stmt, ReadExpr(Get(condition, FieldId::kA)), ReadExpr(Get(condition, FieldId::kB))});
       stmt = Get(stmt, FieldId::kThenCase);
@@ -96,13 +102,20 @@ class PersistentReader {
     return IsNode(expr, "Mod") ? ReadExpr(Get(expr, FieldId::kB)) : Int(1);
   }
 
-  /*! Computes what the host should have written for this domain, and compares. */
-  void CheckNumbering() const {
-    const Int number = Int::Variable("tt_wave") * grid_.x + Int::Variable("tt_block");
+  /*! The number of a block's cell. */
+  Int Number() const { return Int::Variable("tt_wave") * grid_.x + Int::Variable("tt_block"); }
+
+  /*! How many there are, with those that the last group has too many. */
+  Int Cells() const {
     Int cells = CeilDiv(extents_.back(), group_size_);
     for (size_t i = 0; i + 1 < extents_.size(); ++i) cells = cells * extents_[i];
-    cells = cells * group_size_;
+    return cells * group_size_;
+  }
 
+  /*! Computes what the host should have written for this domain, and compares. */
+  void CheckNumbering() const {
+    const Int number = Number();
+    const Int cells = Cells();
     Int rest = FloorDiv(number, group_size_);
     for (size_t i = extents_.size() - 1; i-- > 0;) {
       View bind = persistent_.coordinates[extents_.size() - 1 - i];
@@ -143,6 +156,27 @@ class PersistentReader {
   static bool Is(View node, const std::vector<Less>& guards) {
     return std::ranges::any_of(guards,
                                [&](const Less& l) { return l.stmt.object() == node.object(); });
+  }
+
+  std::vector<View> Axes() const {
+    std::vector<View> axes;
+    for (size_t i = persistent_.coordinates.size(); i-- > 0;) {
+      axes.push_back(Get(persistent_.coordinates[i], FieldId::kVar));
+    }
+    return axes;
+  }
+
+  /*! A condition of the kernel's own that looks like a guard is none. */
+  std::vector<View> WalkingStatements() const {
+    std::vector<View> stmts = persistent_.coordinates;
+    stmts.push_back(persistent_.loop);
+    const Int last = ReadExpr(Get(persistent_.coordinates.front(), FieldId::kValue));
+    for (const Less& guard : guards_) {
+      const bool is_walk = (guard.a == Number() && guard.b == Cells()) ||
+                           (guard.a == last && guard.b == extents_.back());
+      if (is_walk) stmts.push_back(guard.stmt);
+    }
+    return stmts;
   }
 
   plan::Grid Domain() const {

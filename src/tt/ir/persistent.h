@@ -29,6 +29,8 @@ struct Persistence {
   Int wave;          // blocks that are launched
   Int group_size;
   std::string order;  // that numbering by the name of tt_schedule_order; empty where it is none
+  std::vector<View> axes;   // the variable of each axis of the domain
+  std::vector<View> stmts;  // all that only walks over the domain: its Binds, its loop, its guards
 };
 
 /*!

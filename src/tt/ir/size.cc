@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "ir/memory.h"
 #include "ir/node.h"
+#include "ir/rewrite.h"
 
 namespace tt::ir {
 namespace {
@@ -210,6 +211,27 @@ bool IsRowMajor(const Buffer& buffer, const ShapeVariables& variables) {
     expected = expected * extent;
   }
   return true;
+}
+
+Value WriteInt(const Int& number, std::string_view dtype,
+               const std::function<Value(const std::string&)>& variable) {
+  const auto operation = number.operation();
+  if (!operation) return MakeInt(dtype, *number.constant());
+  const auto binary = [&](std::string_view type) {
+    return MakeExpr(type, dtype,
+                    {{"a", WriteInt(operation->a, dtype, variable)},
+                     {"b", WriteInt(operation->b, dtype, variable)}});
+  };
+  switch (operation->op) {
+    case Int::Op::kVariable: return variable(number.ToString());
+    case Int::Op::kAdd: return binary("Add");
+    case Int::Op::kMul: return binary("Mul");
+    case Int::Op::kFloorDiv: return binary("FloorDiv");
+    case Int::Op::kFloorMod: return binary("FloorMod");
+    case Int::Op::kMin: return binary("Min");
+    case Int::Op::kMax: break;
+  }
+  return binary("Max");
 }
 
 }  // namespace tt::ir

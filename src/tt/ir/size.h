@@ -1,6 +1,10 @@
 // Reading sizes: integer expressions of the IR over shape variables.
 #pragma once
 
+#include <functional>
+#include <string>
+#include <string_view>
+
 #include "core/int.h"
 #include "ir/ffi.h"
 #include "ir/parameters.h"
@@ -19,6 +23,14 @@ namespace tt::ir {
  * \throw tt::Error for anything else, saying what it is.
  */
 Int ReadInt(View expr, const ShapeVariables& variables);
+
+/*!
+ * The reverse of ReadInt: an expression of a signed dtype for an integer.
+ *
+ * \param variable Gives the expression, of that dtype, that a variable of the integer stands for.
+ */
+Value WriteInt(const Int& number, std::string_view dtype,
+               const std::function<Value(const std::string&)>& variable);
 
 /*! ReadInt, and the least that the integer can be where that is known. */
 Size ReadSize(View expr, const ShapeVariables& variables);

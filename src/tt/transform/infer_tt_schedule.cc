@@ -9,7 +9,8 @@
 //
 // Requires: the inputs of ApplyTTDefaults.
 // Ensures:  every work tile belongs to exactly one core; the keys of ScheduleKeys() are recomputed,
-//           and gone where they do not apply, as from functions that are no kernels.
+//           and gone where they do not apply, as from functions that are no kernels; a core
+//           program keeps those that it was made with.
 // Rejects:  missing or unknown inputs, launches that FindLaunches rejects,
 //           grids that pass 2^63 cells.
 #include "transform/infer_tt_schedule.h"
@@ -180,6 +181,7 @@ Keys KeysBeside(const ir::Entries& entries) {
 }  // namespace
 
 Value InferSchedule(const Value& func) {
+  if (ir::IsCoreProgram(func)) return func;
   const std::vector<ir::Launch> launches = ir::FindLaunches(func);
   if (launches.empty()) return WithoutAttributes(func, ScheduleKeys());
   const ir::Entries entries = ScheduleEntries(func, launches);

@@ -400,6 +400,7 @@ Value InferAndWarn(const Value& func) {
 }  // namespace
 
 Value InferShard(const Value& func, std::vector<ir::Warning>* warnings) {
+  if (ir::IsCoreProgram(func)) return func;
   const std::vector<ir::View> launches = ir::LaunchBodies(func);
   if (launches.empty()) return WithoutAttributes(func, ShardKeys());
   const Inputs inputs = Inputs::Of(func);

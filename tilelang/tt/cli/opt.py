@@ -17,6 +17,7 @@ OWN = {
         transform.InferDefaultTTSchedule,
         transform.InferDefaultTTShard,
         transform.VerifyTTMetadata,
+        transform.GridToPersistent,
     )
 }
 # Passes of the host are named by where they come from; these modules make them.
