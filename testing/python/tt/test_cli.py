@@ -759,8 +759,9 @@ def test_passes(capsys):
         "tt.InferDefaultTTSchedule",
         "tt.InferDefaultTTShard",
         "tt.VerifyTTMetadata",
+        "tt.GridToPersistent",
     ]
-    of_host = [line.split()[0] for line in call(capsys, "passes", "--host")[1].splitlines()[5:]]
+    of_host = [line.split()[0] for line in call(capsys, "passes", "--host")[1].splitlines()[6:]]
     assert {"tirx.RemoveNoOp", "tirx.FlattenBuffer"} <= {*of_host}
 
 

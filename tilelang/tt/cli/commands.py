@@ -277,9 +277,9 @@ def passes(of_host: bool) -> None:
     "-p",
     "--passes",
     "names",
-    default=",".join(opt.OWN),
+    default=",".join(opt.PLANNING),
     metavar="PASS,...",
-    help="Passes in their order; see `tilelang-tt passes`. Default: all four of this package.",
+    help="Passes in their order; see `tilelang-tt passes`. Default: the four that plan a kernel.",
 )
 @input_options
 @set_option

@@ -9,17 +9,17 @@ from ..errors import refusal
 from ..passes import name_of
 from . import output
 
-# The package's own, in the order in which they make a pipeline.
-OWN = {
+# Those of the package that plan a kernel, in their order, and all of its own.
+PLANNING = {
     f"tt.{make.__name__}": make
     for make in (
         transform.ApplyTTDefaults,
         transform.InferDefaultTTSchedule,
         transform.InferDefaultTTShard,
         transform.VerifyTTMetadata,
-        transform.GridToPersistent,
     )
 }
+OWN = {**PLANNING, "tt.GridToPersistent": transform.GridToPersistent}
 # Passes of the host are named by where they come from; these modules make them.
 _MODULES = {"tl": "tilelang.transform"}
 
