@@ -40,7 +40,14 @@ from .metadata import (
     schedule_attrs,
     traffic_attrs,
 )
-from .passes import grid_to_persistent, infer_default_tt_schedule, infer_default_tt_shard, pipeline, verify_tt_metadata
+from .passes import (
+    grid_to_persistent,
+    infer_default_tt_schedule,
+    infer_default_tt_shard,
+    pipeline,
+    threads_to_loops,
+    verify_tt_metadata,
+)
 from .runtime_args import RuntimeArgs, runtime_args
 from .specialize import specialize
 from .target import apply_tt_defaults
@@ -96,6 +103,7 @@ __all__ = [
     "specialize",
     "split_work_to_cores",
     "split_work_to_cores_bulk",
+    "threads_to_loops",
     "tile_coordinates",
     "tile_ids",
     "traffic_attrs",

@@ -101,6 +101,24 @@ def grid_to_persistent(mod: "ModuleOrFunc") -> "ModuleOrFunc":
     return run_on_kernels(transform.GridToPersistent(), mod, becomes="core_program")
 
 
+def threads_to_loops(mod: "ModuleOrFunc") -> "ModuleOrFunc":
+    """Let the threads of every launch run one after the other, in serial loops.
+
+    Args:
+        mod: An IRModule or a PrimFunc, with or without a launch grid. It is not changed.
+
+    Returns:
+        The same kind of object. No function in it has a thread index: a loop stands around what used one.
+
+    Raises:
+        ArgumentError: ``mod`` is neither an IRModule nor a PrimFunc.
+        NotCoveredError: Threads wait for each other or exchange values, or single threads' statements stand among
+            operations on whole tiles.
+        GridError: A thread index has no extent, or two.
+    """
+    return run_on(transform.ThreadsToLoops(), mod)
+
+
 def pipeline(**inputs: Any) -> Any:
     """The whole job as one pass: defaults, schedule, shard, and verification.
 
@@ -124,24 +142,34 @@ def pipeline(**inputs: Any) -> Any:
     return Sequential(passes, name="tt.pipeline")
 
 
-def run_on_kernels(pass_: Any, mod: "ModuleOrFunc", becomes: str = "kernel") -> "ModuleOrFunc":
-    """Run a pass, after which a kernel is a ``kernel`` or a ``core_program``; refuse what holds none."""
+def run_on(pass_: Any, mod: "ModuleOrFunc") -> "ModuleOrFunc":
+    """Run a pass on a module, or on a function as a module of its own."""
     _host.require_host()
-    import tvm_ffi
     from tvm.ir import IRModule
     from tvm.tirx import PrimFunc
 
     if isinstance(mod, PrimFunc):
         name = name_of(mod)
-        return run_on_kernels(pass_, IRModule({name: mod}), becomes)[name]
+        return pass_(IRModule({name: mod}))[name]
     if not isinstance(mod, IRModule):
         help_ = "; call its get_tir(...) for the PrimFunc" if hasattr(mod, "get_tir") else ""
         raise refusal("TT101", f"found {type(mod).__name__}; expected an IRModule or a PrimFunc{help_}")
-    out = pass_(mod)
-    is_result = tvm_ffi.get_global_func(f"tilelang.tt.is_{becomes}")
-    if not any(is_result(func) for func in out.functions.values()):
-        raise refusal("TT201", _describe_no_kernel(mod))
-    return out
+    return pass_(mod)
+
+
+def run_on_kernels(pass_: Any, mod: "ModuleOrFunc", becomes: str = "kernel") -> "ModuleOrFunc":
+    """Run a pass, after which a kernel is a ``kernel`` or a ``core_program``; refuse what holds none."""
+
+    def run(module: Any) -> Any:
+        import tvm_ffi
+
+        out = pass_(module)
+        is_result = tvm_ffi.get_global_func(f"tilelang.tt.is_{becomes}")
+        if not any(is_result(func) for func in out.functions.values()):
+            raise refusal("TT201", _describe_no_kernel(module))
+        return out
+
+    return run_on(run, mod)
 
 
 def name_of(func: Any) -> str:

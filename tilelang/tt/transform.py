@@ -62,6 +62,11 @@ def GridToPersistent() -> Any:
     return _make("tilelang.tt.transform.GridToPersistent")
 
 
+def ThreadsToLoops() -> Any:
+    """The pass ``tt.ThreadsToLoops``: what the threads of a launch do, one thread after the other."""
+    return _make("tilelang.tt.transform.ThreadsToLoops")
+
+
 def _make(name: str, *arguments: Any) -> Any:
     _host.require_host()
     import tvm_ffi

@@ -12,6 +12,7 @@
 #include "transform/infer_tt_schedule.h"
 #include "transform/infer_tt_shard.h"
 #include "transform/pass.h"
+#include "transform/threads_to_loops.h"
 #include "transform/verify_tt_metadata.h"
 
 namespace tt::bind {
@@ -89,6 +90,8 @@ bool Register() {
                        [](Arguments) { return transform::InferDefaultTTSchedule(); });
     ir::RegisterGlobal("tir.transform.InferDefaultTTShard",
                        [](Arguments) { return transform::InferDefaultTTShard(); });
+    ir::RegisterGlobal("tilelang.tt.transform.ThreadsToLoops",
+                       [](Arguments) { return transform::ThreadsToLoops(); });
     ir::RegisterGlobal("tilelang.tt.transform.VerifyTTMetadata",
                        [](Arguments) { return transform::VerifyTTMetadata(); });
     ir::RegisterGlobal("tilelang.tt.transform.GridToPersistent",

@@ -187,7 +187,7 @@ void AddFields(const TVMFFITypeInfo& type, TypeInfo* out) {
     // A field declared as an object is a reference to one: the pointer that the C ABI describes.
     const bool is_reference =
         info.field_static_type_index >= kTVMFFIStaticObjectBegin && info.size == sizeof(void*);
-    const Field field{info.getter, info.offset, is_reference};
+    const Field field{info.getter, info.offset, is_reference, name};
     const auto* known = std::ranges::find(kFieldNames, name, &FieldName::name);
     if (known != std::end(kFieldNames)) out->known[static_cast<size_t>(known->id)] = field;
     if (!MayHoldNodes(info.field_static_type_index)) continue;

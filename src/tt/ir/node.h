@@ -114,6 +114,7 @@ struct Field {
   TVMFFIFieldGetter getter = nullptr;
   int64_t offset = 0;
   bool is_reference = false;  // one counted pointer at that offset, which needs no getter
+  std::string_view name;
 };
 
 struct TypeInfo {

@@ -191,6 +191,29 @@ Value RewriteStatements(View stmt, const Replacement& replace) {
   return changes.empty() ? Value(stmt) : With(stmt, changes);
 }
 
+Value Substitute(View node, View var, const Value& replacement) {
+  if (node.object() == var.object()) return replacement;
+  if (node.type_index() == kTVMFFIArray) {
+    std::vector<Value> elements;
+    bool is_changed = false;
+    for (const TVMFFIAny& element : Elements(node)) {
+      elements.push_back(Substitute(View::Of(element), var, replacement));
+      is_changed |= elements.back().object() != View::Of(element).object();
+    }
+    return is_changed ? MakeArray(elements) : Value(node);
+  }
+  const NodeKind kind = KindOf(node);
+  if (kind == NodeKind::kLeaf || kind == NodeKind::kIntImm || kind == NodeKind::kVar) return node;
+  Fields changes;
+  for (const Field& field : TypeOf(node).children) {
+    const View child = Read(node, field);
+    if (!child.is_object()) continue;
+    Value changed = Substitute(child, var, replacement);
+    if (changed.object() != child.object()) changes.emplace_back(field.name, std::move(changed));
+  }
+  return changes.empty() ? Value(node) : With(node, changes);
+}
+
 Value WithParametersAndBody(View func, const std::vector<Value>& added, const Value& body) {
   // The host's own constructor, as the type of a function follows from its parameters.
   static constinit const GlobalFunction make{"tirx.PrimFunc"};

@@ -43,6 +43,9 @@ using Replacement = std::function<std::optional<Value>(View stmt)>;
 /*! A statement with what is in it replaced, from the outside in; the same object where nothing is. */
 Value RewriteStatements(View stmt, const Replacement& replace);
 
+/*! A node with another expression in the place of a variable, except where that is defined. */
+Value Substitute(View node, View var, const Value& replacement);
+
 /*! A function with parameters added at the end, and with this body. */
 Value WithParametersAndBody(View func, const std::vector<Value>& added, const Value& body);
 

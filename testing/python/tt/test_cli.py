@@ -760,8 +760,9 @@ def test_passes(capsys):
         "tt.InferDefaultTTShard",
         "tt.VerifyTTMetadata",
         "tt.GridToPersistent",
+        "tt.ThreadsToLoops",
     ]
-    of_host = [line.split()[0] for line in call(capsys, "passes", "--host")[1].splitlines()[6:]]
+    of_host = [line.split()[0] for line in call(capsys, "passes", "--host")[1].splitlines()[7:]]
     assert {"tirx.RemoveNoOp", "tirx.FlattenBuffer"} <= {*of_host}
 
 

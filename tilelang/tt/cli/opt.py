@@ -19,7 +19,11 @@ PLANNING = {
         transform.VerifyTTMetadata,
     )
 }
-OWN = {**PLANNING, "tt.GridToPersistent": transform.GridToPersistent}
+OWN = {
+    **PLANNING,
+    "tt.GridToPersistent": transform.GridToPersistent,
+    "tt.ThreadsToLoops": transform.ThreadsToLoops,
+}
 # Passes of the host are named by where they come from; these modules make them.
 _MODULES = {"tl": "tilelang.transform"}
 

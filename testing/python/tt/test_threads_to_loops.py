@@ -1,0 +1,483 @@
+"""ThreadsToLoops: threads one after the other, in every form in which hosts write them."""
+
+import re
+
+from support.host import HAS_DEVICE_SCOPES, ON_TILELANG, T  # isort: skip  # the host comes before tvm
+
+import pytest
+import tvm
+from support.launch_forms import FORMS
+from tvm import tirx
+
+from tilelang.tt import errors, threads_to_loops, transform
+
+if ON_TILELANG:
+    import tilelang.language as L
+
+# Of a name that is bound to a value.
+INT32 = T.int32 if ON_TILELANG else T.let[T.int32]
+
+
+def check(before, expected):
+    """The result is as expected, well-formed where it can be, and stays under a second run."""
+    after = threads_to_loops(before)
+    tvm.ir.assert_structural_equal(after, expected, map_free_vars=True)
+    assert tirx.analysis.verify_well_formed(after, False)
+    again = threads_to_loops(after)
+    assert again.same_as(after)
+
+
+# ---- forms of all hosts ----------------------------------------------------------------------------------------------
+
+
+def test_launch_thread():
+    @T.prim_func
+    def before(A: T.Buffer((64,), "float32"), C: T.Buffer((64,), "float32")):
+        tx = T.launch_thread("threadIdx.x", 64)
+        C[tx] = A[tx] + T.float32(1)
+
+    @T.prim_func
+    def before_as_loop(A: T.Buffer((64,), "float32"), C: T.Buffer((64,), "float32")):
+        for tx in T.thread_binding(64, thread="threadIdx.x"):
+            C[tx] = A[tx] + T.float32(1)
+
+    @T.prim_func
+    def expected(A: T.Buffer((64,), "float32"), C: T.Buffer((64,), "float32")):
+        for tx in range(64):
+            C[tx] = A[tx] + T.float32(1)
+
+    check(before, expected.with_attr("global_symbol", "before"))
+    check(before_as_loop, expected.with_attr("global_symbol", "before_as_loop"))
+
+
+def test_the_grid_stays():
+    @T.prim_func
+    def before(C: T.Buffer((4, 8, 16), "float32")):
+        bx = T.launch_thread("blockIdx.x", 4)
+        ty = T.launch_thread("threadIdx.y", 8)
+        tx = T.launch_thread("threadIdx.x", 16)
+        C[bx, ty, tx] = T.float32(1)
+
+    @T.prim_func
+    def expected(C: T.Buffer((4, 8, 16), "float32")):
+        bx = T.launch_thread("blockIdx.x", 4)
+        for ty in range(8):
+            for tx in range(16):
+                C[bx, ty, tx] = T.float32(1)
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_an_index_that_nobody_uses_goes():
+    @T.prim_func
+    def before(C: T.Buffer((4,), "float32")):
+        bx = T.launch_thread("blockIdx.x", 4)
+        T.launch_thread("threadIdx.x", 64)
+        C[bx] = T.float32(1)
+
+    @T.prim_func
+    def expected(C: T.Buffer((4,), "float32")):
+        bx = T.launch_thread("blockIdx.x", 4)
+        C[bx] = T.float32(1)
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_an_index_of_one_value_is_bound():
+    @T.prim_func
+    def before(C: T.Buffer((4,), "float32")):
+        tx = T.launch_thread("threadIdx.x", 1)
+        C[tx] = T.float32(1)
+
+    @T.prim_func
+    def expected(C: T.Buffer((4,), "float32")):
+        tx: INT32 = 0
+        C[tx] = T.float32(1)
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_a_call_that_counts_is_repeated():
+    @T.prim_func
+    def before(C: T.Buffer((4,), "float32")):
+        T.launch_thread("threadIdx.x", 64)
+        T.evaluate(T.call_extern("float32", "atomicAdd", C.access_ptr("rw"), T.float32(1)))
+
+    @T.prim_func
+    def expected(C: T.Buffer((4,), "float32")):
+        for _ in range(64):
+            T.evaluate(T.call_extern("float32", "atomicAdd", C.access_ptr("rw"), T.float32(1)))
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_symbolic_extents():
+    @T.prim_func
+    def before(c: T.handle):
+        m = T.int32()
+        C = T.match_buffer(c, (m,), "float32")
+        tx = T.launch_thread("threadIdx.x", m)
+        C[tx] = T.float32(1)
+
+    @T.prim_func
+    def expected(c: T.handle):
+        m = T.int32()
+        C = T.match_buffer(c, (m,), "float32")
+        for tx in range(m):
+            C[tx] = T.float32(1)
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_threads_inside_of_loops():
+    """As in the loop of a core over its work tiles, behind what the loop binds."""
+
+    @T.prim_func
+    def before(C: T.Buffer((4, 8), "float32")):
+        for i in range(4):
+            row: INT32 = 3 - i
+            for k in range(1):
+                with T.launch_thread("threadIdx.x", 8) as tx:
+                    C[row, tx] = T.Cast("float32", k)
+
+    @T.prim_func
+    def expected(C: T.Buffer((4, 8), "float32")):
+        for i in range(4):
+            row: INT32 = 3 - i
+            for k in range(1):
+                for tx in range(8):
+                    C[row, tx] = T.Cast("float32", k)
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_private_memory_of_a_thread():
+    """All that a thread does with its memory is in one loop, wherever that memory is allocated."""
+
+    @T.prim_func
+    def before(A: T.Buffer((8, 16), "float32"), C: T.Buffer((8,), "float32")):
+        total = T.alloc_buffer((1,), "float32", scope="local")
+        tx = T.launch_thread("threadIdx.x", 8)
+        total[0] = T.float32(0)
+        for k in range(16):
+            total[0] = total[0] + A[tx, k]
+        C[tx] = total[0]
+
+    @T.prim_func
+    def expected(A: T.Buffer((8, 16), "float32"), C: T.Buffer((8,), "float32")):
+        total = T.alloc_buffer((1,), "float32", scope="local")
+        for tx in range(8):
+            total[0] = T.float32(0)
+            for k in range(16):
+                total[0] = total[0] + A[tx, k]
+            C[tx] = total[0]
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_shared_memory_is_written_by_all_before_it_is_read():
+    """Reversed through shared memory: one loop for each statement, as there is a barrier between them."""
+
+    @T.prim_func
+    def before(A: T.Buffer((8,), "float32"), C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((8,), "float32", scope="shared")
+        tx = T.launch_thread("threadIdx.x", 8)
+        stage[tx] = A[tx]
+        C[tx] = stage[7 - tx]
+
+    @T.prim_func
+    def expected(A: T.Buffer((8,), "float32"), C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((8,), "float32", scope="shared")
+        for tx in range(8):
+            stage[tx] = A[tx]
+        for ty in range(8):
+            C[ty] = stage[7 - ty]
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_an_element_of_shared_memory_for_each_thread():
+    @T.prim_func
+    def before(A: T.Buffer((8,), "float32"), C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((8,), "float32", scope="shared")
+        tx = T.launch_thread("threadIdx.x", 8)
+        stage[tx] = A[tx]
+        C[tx] = stage[tx]
+
+    @T.prim_func
+    def expected(A: T.Buffer((8,), "float32"), C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((8,), "float32", scope="shared")
+        for tx in range(8):
+            stage[tx] = A[tx]
+            C[tx] = stage[tx]
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_two_loops_over_the_same_threads():
+    @T.prim_func
+    def before(C: T.Buffer((8, 8), "float32")):
+        for tx in T.thread_binding(8, thread="threadIdx.x"):
+            for again in T.thread_binding(8, thread="threadIdx.x"):
+                C[tx, again] = T.float32(1)
+
+    @T.prim_func
+    def expected(C: T.Buffer((8, 8), "float32")):
+        for tx in range(8):
+            C[tx, tx] = T.float32(1)
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+# TIRx's lowering asks the other threads for the number of the warp, and TileLang's for CUDA is full of barriers.
+WITH_SHUFFLES = {
+    *(form.name for form in FORMS if re.match(r"(cta_id|cluster).*_after_", form.name)),
+    "tilelang_kernel_after_cuda_pipeline",
+}
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_no_index_is_left_in_any_form(form):
+    before = form.build()
+    if form.name in WITH_SHUFFLES:
+        with pytest.raises(errors.NotCoveredError, match="TT240"):
+            transform.ThreadsToLoops()(before)
+        return
+    after = transform.ThreadsToLoops()(before)[form.kernel]
+    text = "\n".join(line for line in after.script().splitlines() if "func_attr" not in line)
+    assert not re.search(r'"threadIdx|"vthread|thread_id\(|launch_thread_idx', text)
+
+
+# ---- refusals --------------------------------------------------------------------------------------------------------
+
+
+def test_barriers_are_refused():
+    @T.prim_func
+    def before(C: T.Buffer((8,), "float32")):
+        tx = T.launch_thread("threadIdx.x", 8)
+        C[tx] = T.float32(1)
+        T.evaluate(T.tvm_storage_sync("shared"))
+        C[tx] = T.float32(2)
+
+    with pytest.raises(errors.NotCoveredError, match=r"TT240.*tirx\.tvm_storage_sync"):
+        threads_to_loops(before)
+
+
+def test_memory_that_lives_on_is_refused():
+    @T.prim_func
+    def before(A: T.Buffer((8,), "float32"), C: T.Buffer((8,), "float32")):
+        kept = T.alloc_buffer((1,), "float32", scope="local")
+        for tx in T.thread_binding(8, thread="threadIdx.x"):
+            kept[0] = A[tx]
+        for tx in T.thread_binding(8, thread="threadIdx.x"):
+            C[tx] = kept[0]
+
+    with pytest.raises(errors.NotCoveredError, match=r"TT242.*`kept`"):
+        threads_to_loops(before)
+
+
+def test_memory_that_lives_on_from_trip_to_trip_is_refused():
+    @T.prim_func
+    def before(A: T.Buffer((8, 4), "float32"), C: T.Buffer((8,), "float32")):
+        kept = T.alloc_buffer((1,), "float32", scope="local")
+        for k in range(4):
+            for tx in T.thread_binding(8, thread="threadIdx.x"):
+                kept[0] = kept[0] + A[tx, k]
+                C[tx] = kept[0]
+
+    with pytest.raises(errors.NotCoveredError, match=r"TT242.*`kept`"):
+        threads_to_loops(before)
+
+
+def test_an_exchange_in_one_statement_is_refused():
+    @T.prim_func
+    def before(C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((8,), "float32", scope="shared")
+        tx = T.launch_thread("threadIdx.x", 8)
+        stage[tx] = stage[7 - tx] + T.float32(1)
+        C[tx] = stage[tx]
+
+    with pytest.raises(errors.NotCoveredError, match=r"TT243.*`stage`"):
+        threads_to_loops(before)
+
+
+def test_two_extents_are_refused():
+    @T.prim_func
+    def before(C: T.Buffer((8, 8), "float32")):
+        for tx in T.thread_binding(8, thread="threadIdx.x"):
+            for again in T.thread_binding(4, thread="threadIdx.x"):
+                C[tx, again] = T.float32(1)
+
+    with pytest.raises(errors.GridError, match=r"TT244.*threadIdx\.x has two extents"):
+        threads_to_loops(before)
+
+
+# ---- TIRx's device scopes --------------------------------------------------------------------------------------------
+
+if HAS_DEVICE_SCOPES:
+
+    def test_thread_id():
+        @T.prim_func
+        def before(C: T.Buffer((4, 16, 2), "float32")):
+            T.device_entry()
+            bx = T.cta_id([4])
+            tx, ty = T.thread_id([16, 2])
+            C[bx, tx, ty] = T.float32(1)
+
+        @T.prim_func
+        def expected(C: T.Buffer((4, 16, 2), "float32")):
+            T.device_entry()
+            bx = T.cta_id([4])
+            for ty in range(2):
+                for tx in range(16):
+                    C[bx, tx, ty] = T.float32(1)
+
+        check(before, expected.with_attr("global_symbol", "before"))
+
+    def test_numbers_of_warps_and_lanes():
+        """The numbers that TIRx's own lowering computes from the thread's."""
+
+        @T.prim_func
+        def before(C: T.Buffer((8, 32, 2, 4, 128), "float32")):
+            T.device_entry()
+            warp = T.warp_id([8])
+            lane = T.lane_id([32])
+            group = T.warpgroup_id([2])
+            warp_in_group = T.warp_id_in_wg([4])
+            thread_in_group = T.thread_id_in_wg([128])
+            C[warp, lane, group, warp_in_group, thread_in_group] = T.float32(1)
+
+        @T.prim_func
+        def expected(C: T.Buffer((8, 32, 2, 4, 128), "float32")):
+            for thread in range(256):
+                warp: INT32 = thread // 32
+                lane: INT32 = thread % 32
+                group: INT32 = thread // 128
+                warp_in_group: INT32 = thread // 32 % 4
+                thread_in_group: INT32 = thread % 128
+                C[warp, lane, group, warp_in_group, thread_in_group] = T.float32(1)
+
+        check(before, expected.with_attr("global_symbol", "before"))
+
+    def test_threads_beside_warps():
+        @T.prim_func
+        def before(C: T.Buffer((8, 8, 32), "float32")):
+            T.device_entry()
+            tx, ty = T.thread_id([8, 8])
+            lane = T.lane_id([32])
+            C[tx, ty, lane] = T.float32(1)
+
+        @T.prim_func
+        def expected(C: T.Buffer((8, 8, 32), "float32")):
+            for thread in range(64):
+                tx: INT32 = thread % 8
+                ty: INT32 = thread // 8
+                lane: INT32 = thread % 32
+                C[tx, ty, lane] = T.float32(1)
+
+        check(before, expected.with_attr("global_symbol", "before"))
+
+    def test_unknown_numbers_of_threads_are_refused():
+        @T.prim_func
+        def before(C: T.Buffer((32,), "float32")):
+            T.device_entry()
+            lane = T.lane_id([32])
+            C[lane] = T.float32(1)
+
+        with pytest.raises(errors.GridError, match=r"TT244.*no scope says how many threads"):
+            threads_to_loops(before)
+
+
+# ---- TileLang --------------------------------------------------------------------------------------------------------
+
+if ON_TILELANG:
+
+    def body_of(func):
+        """The statements of a launch, as text without the frame around them."""
+        text = func.script()
+        return text[text.index('sblock("tilelang_root")') :]
+
+    def test_tile_kernels_lose_their_threads():
+        @L.prim_func
+        def before(A: L.Tensor((128, 64), "float32"), C: L.Tensor((128, 64), "float32")):
+            with L.Kernel(4, threads=128) as bx:
+                tile = L.alloc_shared((32, 64), "float32")
+                L.copy(A[bx * 32, 0], tile)
+                for i, j in L.Parallel(32, 64):
+                    tile[i, j] = tile[i, j] * 2
+                L.copy(tile, C[bx * 32, 0])
+
+        after = threads_to_loops(before)
+        assert "launch_thread" not in after.script()
+        assert body_of(after).count("T.copy") == body_of(before).count("T.copy")
+        assert body_of(after).count("range(") == body_of(before).count("range(") == 0
+        assert tirx.analysis.verify_well_formed(after, False)
+        assert threads_to_loops(after).same_as(after)
+
+    def test_loops_around_single_statements_of_threads():
+        @L.prim_func
+        def before(A: L.Tensor((128,), "float32"), C: L.Tensor((128,), "float32")):
+            with L.Kernel(1, threads=128):
+                tx = L.get_thread_binding()
+                tile = L.alloc_shared((128,), "float32")
+                L.copy(A, tile)
+                tile[tx] = tile[tx] + 1.0
+                L.copy(tile, C)
+
+        text = body_of(threads_to_loops(before))
+        lines = [line.strip() for line in text.splitlines()]
+        loop = lines.index("for tx in range(128):")
+        assert lines[loop + 1] == "tile[tx] = tile[tx] + T.float32(1.0)"
+        assert lines[loop - 1].startswith("T.copy(")
+        assert lines[loop + 2].startswith("T.copy(")
+
+    def test_a_loop_of_all_threads_adds_once():
+        @L.prim_func
+        def before(C: L.Tensor((16,), "float32")):
+            with L.Kernel(1, threads=128):
+                for i in L.Parallel(16):
+                    L.atomic_add(C[i], 1.0)
+
+        assert "range(" not in body_of(threads_to_loops(before))
+
+    def test_a_thread_adds_once_each():
+        @L.prim_func
+        def before(C: L.Tensor((16,), "float32")):
+            with L.Kernel(1, threads=128):
+                L.atomic_add(C[0], 1.0)
+
+        assert body_of(threads_to_loops(before)).count("range(128)") == 1
+
+    def test_a_thread_index_in_a_tile_operation_is_refused():
+        @L.prim_func
+        def before(A: L.Tensor((128, 128), "float32"), C: L.Tensor((128, 128), "float32")):
+            with L.Kernel(1, threads=128):
+                tx = L.get_thread_binding()
+                tile = L.alloc_shared((128,), "float32")
+                L.copy(A[tx, 0], tile)
+                L.copy(tile, C[tx, 0])
+
+        with pytest.raises(errors.NotCoveredError, match=r"TT241.*tl\.tileop\.copy.*threadIdx\.x"):
+            threads_to_loops(before)
+
+    def test_no_extent_is_refused():
+        @L.prim_func
+        def before(C: L.Tensor((128,), "float32")):
+            with L.Kernel(1):
+                tx = L.get_thread_binding()
+                C[tx] = 1.0
+
+        with pytest.raises(errors.GridError, match=r"TT244.*threadIdx\.x has no extent"):
+            threads_to_loops(before)
+
+    @pytest.mark.parametrize("operation", ["sync_threads", "sync_warp"])
+    def test_barriers_of_tilelang_are_refused(operation):
+        @L.prim_func
+        def before(C: L.Tensor((128,), "float32")):
+            with L.Kernel(1, threads=128):
+                tx = L.get_thread_binding()
+                C[tx] = 1.0
+                getattr(L, operation)()
+
+        with pytest.raises(errors.NotCoveredError, match="TT240"):
+            threads_to_loops(before)
