@@ -41,8 +41,8 @@ def pytest_configure(config):
 
 
 def pytest_ignore_collect(collection_path, config):
-    if collection_path.name == "test_real_kernels.py" and not (host.ON_TILELANG and config.getoption("--kernels")):
-        return True
+    if collection_path.name in ("test_real_kernels.py", "test_executed_kernels.py"):
+        return not (host.ON_TILELANG and config.getoption("--kernels")) or None
     if collection_path.name == "test_work_split_live.py" and importlib.util.find_spec("ttnn") is None:
         return True
     return None

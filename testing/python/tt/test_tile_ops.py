@@ -1,7 +1,5 @@
 """Operations on tiles against plain statements of what they mean."""
 
-from unittest.mock import Mock
-
 import ml_dtypes
 import numpy as np
 import pytest
@@ -274,7 +272,9 @@ def test_atomic_with_one_value():
 
 if host.ON_TILELANG:
     import tilelang.language as T
+    import tilelang.transform
 
+    from tilelang.tt.executor.program import Program, Translator
     from tilelang.tt.executor.tile_ops import REFUSED, TILE_OPS
 
     A, B = (host.tvm.tirx.decl_buffer((16, 16), "float16", name, scope="shared") for name in "AB")
@@ -286,13 +286,16 @@ if host.ON_TILELANG:
         assert {*REFUSED} < names
 
     def translate(call):
-        """As a program does, but what the refusals do not look at."""
-        return TILE_OPS[call.op.name](call, Mock())
+        """As a program does."""
+        translator = Translator("main")
+        for buffer in (A, B, LONG):
+            translator.declare(buffer)
+        return TILE_OPS[call.op.name](call, translator)
 
     @pytest.mark.parametrize("name", REFUSED)
     def test_refused_operation(name):
         call = host.tvm.tirx.call_intrin("handle", host.tvm.ir.Op.get(name))
-        with pytest.raises(errors.NotCoveredError, match=f"TT930: found {name}; expected"):
+        with pytest.raises(errors.NotCoveredError, match=f"TT930: kernel `main`: found {name}: "):
             translate(call)
 
     @pytest.mark.parametrize(
@@ -306,7 +309,9 @@ if host.ON_TILELANG:
             call = host.tvm.tirx.Call(call.dtype, call.op, call.args, annotations)
         else:
             call = T.copy(A, B, annotations=annotations)
-        with pytest.raises(errors.NotCoveredError, match=f"TT931: found tl.tileop.*, which has the option {option}"):
+        with pytest.raises(
+            errors.NotCoveredError, match=f"TT931: kernel `main`: found tl.tileop.*, which has the option {option}"
+        ):
             translate(call)
 
     @pytest.mark.parametrize("options", [{}, {"coalesced_width": 4}, {"annotations": {"eviction_policy": 1}}])
@@ -318,5 +323,62 @@ if host.ON_TILELANG:
         call = T.copy(A, B)
         longer = T.copy(LONG, LONG).args[0]
         call = host.tvm.tirx.call_intrin("handle", call.op, longer, call.args[1])
-        with pytest.raises(errors.ShapeError, match=r"TT932: found .* as many axes of several elements"):
+        with pytest.raises(errors.ShapeError, match=r"TT932: kernel `main`: found .* and .*, whose axes do not belong"):
             translate(call)
+
+    def program(func):
+        """Of a kernel of one work tile."""
+        launch = tilelang.transform.MaterializeKernelLaunch(lower_grid_binding=False, lower_thread_binding=False)
+        return Program(launch(host.tvm.IRModule({"main": func}))["main"])
+
+    def test_reducer_and_conditions_on_tiles():
+        """A reducer of its own memory scope, any_of and all_of, and tiles that begin at a variable."""
+
+        @T.prim_func
+        def main(X: T.Tensor((8, 16), "float32"), Y: T.Tensor((8,), "float32"), F: T.Tensor((8,), "int32")):
+            with T.Kernel(1):
+                x = T.alloc_fragment((8, 16), "float32")
+                largest = T.alloc_fragment((8,), "float32")
+                above = T.alloc_shared((8,), "bool")
+                reducer = T.alloc_reducer((8,), "float32", op="max")
+                T.copy(X, x)
+                T.reducer_init(reducer, 1.5)
+                for i, j in T.Parallel(8, 16):
+                    T.reducer_update(reducer[i], x[i, j])
+                T.finalize_reducer(reducer, largest)
+                for i in T.Parallel(8):
+                    above[i] = largest[i] > 1.5
+                if T.any_of(above):
+                    T.copy(largest, Y)
+                if T.all_of(above[2:4]):
+                    F[0] = 5
+                if T.any_of(above[0:2]):
+                    F[1] = 5
+                first = T.alloc_var("int32", init=3)
+                T.atomic_max(F[first : first + 3], 3)
+
+        values = numbers((8, 16), "float32")
+        values[:2] = 1
+        values[2:4, 5] = 2
+        memories = [memory(values), memory(np.zeros(8, np.float32)), memory(np.zeros(8, np.int32))]
+        program(main).run(CORE, memories)
+        assert np.array_equal(memories[1].data, np.maximum(values.max(1), 1.5))
+        assert memories[2].data.tolist() == [5, 0, 0, 3, 3, 3, 0, 0]
+
+    @pytest.mark.parametrize("op", ["sum", "max", "min", "bitand", "bitor", "bitxor"])
+    @pytest.mark.parametrize("dtype", ["int32", "uint8"])
+    def test_reducer_starts_with_what_changes_nothing(op, dtype):
+        @T.prim_func
+        def main(X: T.Tensor((5,), dtype), Y: T.Tensor((1,), dtype)):
+            with T.Kernel(1):
+                reducer = T.alloc_reducer((1,), dtype, op=op)
+                T.reducer_init(reducer)
+                for i in T.Parallel(5):
+                    T.reducer_update(reducer[0], X[i])
+                T.finalize_reducer(reducer, Y)
+
+        values = numbers((5,), dtype) + np.array(1, dtype)
+        memories = [memory(values), memory(np.zeros(1, dtype))]
+        program(main).run(CORE, memories)
+        combine = {"sum": np.add, "max": np.maximum, "min": np.minimum, **BITS}[op]
+        assert memories[1].data[0] == combine.reduce(values, dtype=dtype)

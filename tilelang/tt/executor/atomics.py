@@ -52,6 +52,12 @@ def _update(of_integers: Callable[[Any, Any], Any], of_floats: Any = None) -> "C
     return translate
 
 
+def _reducer_update(call: Any, to: "Translator") -> Expression:
+    from .tile_ops import REDUCTIONS  # which builds on this module
+
+    return _update(REDUCTIONS[to.reducer(nodes.loaded_buffer(call.args[0]))].combine)(call, to)
+
+
 def _load(call: Any, to: "Translator") -> Expression:
     slot, indices, _ = pointed(call.args[0], to)
 
@@ -96,5 +102,6 @@ ATOMICS: dict[str, "Callable[[Any, Translator], Expression]"] = {
     "tl.atomic_load_elem_op": _load,
     "tl.atomic_or_elem_op": _update(np.bitwise_or),
     "tl.atomic_store_elem_op": _update(_second),
+    "tl.reducer_update": _reducer_update,
 }
-"""Atomic operations by name; they give what the element was before."""
+"""Atomic operations, and updates of reducers, by name; they give what the element was before."""

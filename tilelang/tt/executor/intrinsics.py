@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import nodes
-from .atomics import ATOMICS
-from .frame import Expression, where
+from .atomics import ATOMICS, pointed
+from .frame import CORE, MASK, Expression, Frame, where
 
 if TYPE_CHECKING:
     from .program import Translator
@@ -191,6 +192,26 @@ def _large_unsigned(call: Any, to: "Translator") -> Expression:
     return lambda frame: value
 
 
+def _of_elements(function: Callable[..., Any]) -> "Callable[[Any, Translator], Expression]":
+    """Something about so many elements that follow each other in memory, from the one that is pointed to on."""
+
+    def translate(call: Any, to: "Translator") -> Expression:
+        slot, indices, _ = pointed(call.args[0], to)
+        count = to.expression(call.args[1])
+
+        def evaluate(frame: Frame) -> Any:
+            shape = frame[slot].shape
+            first = sum(index(frame)[..., None] * prod(shape[axis + 1 :]) for axis, index in enumerate(indices))
+            places = np.unravel_index(first + np.arange(count(frame)), shape)
+            mask = frame[MASK]
+            elements = frame[slot].load(frame[CORE], places, None if mask is None else mask[..., None])
+            return function(elements != 0, axis=-1)
+
+        return evaluate
+
+    return translate
+
+
 def _operand(call: Any, to: "Translator") -> Expression:
     return to.expression(call.args[0])
 
@@ -204,6 +225,8 @@ INTRINSICS: dict[str, "Callable[[Any, Translator], Expression]"] = {
     "tirx.large_uint_imm": _large_unsigned,
     "tirx.reinterpret": _reinterpret,
     "tl.__ldg": _operand,
+    "tl.all_of": _of_elements(np.all),
+    "tl.any_of": _of_elements(np.any),
     "tl.infinity": _infinity,
     "tl.pow_of_int": _power_of_integer,
 }

@@ -56,6 +56,7 @@ class Translator:
         self._deferred: dict[int, Any] = {}
         self._views: dict[int, list[View]] = {}
         self._facts: dict[int, nodes.BufferFacts] = {}
+        self._reducers: dict[int, str] = {}
         self._place: Any = None
 
     def expression(self, node: Any) -> Expression:
@@ -163,6 +164,17 @@ class Translator:
         """What tells the memory of a buffer from all others."""
         self.buffer(buffer)
         return self._facts[nodes.key(buffer)].data
+
+    def declare_reducer(self, data: Any, reduction: str) -> None:
+        """Say how the reducer combines that lies in the memory of a variable."""
+        self._reducers[nodes.key(data)] = reduction
+
+    def reducer(self, buffer: Any) -> str:
+        """How the reducer that a buffer is combines, by the names of T.reduce."""
+        reduction = self._reducers.get(self.data_of(buffer))
+        if reduction is None:
+            self.refuse("TT920", f"the buffer {buffer.name}, used as a reducer, which T.alloc_reducer has not made")
+        return reduction
 
     def fill(self, buffer: Any) -> Filling:
         """What puts the memory of a declared buffer into its slot, and all views of it into theirs."""

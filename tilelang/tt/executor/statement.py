@@ -313,6 +313,8 @@ def when(frame: Frame, chosen: Any, case: Statement) -> None:
 def _block(node: Any, to: "Translator") -> Statement:
     if node.match_buffers:
         to.refuse("TT920", f"the buffer {node.match_buffers[0].buffer.name}, matched to a part of another")
+    for data, reducer in dict(node.annotations.get("reducer_info_v2") or {}).items():
+        to.declare_reducer(data, str(reducer["op"]))
     parts = [allocation(buffer, to) for buffer in node.alloc_buffers]
     if node.init is not None:
         parts.append(_initial(node, to))

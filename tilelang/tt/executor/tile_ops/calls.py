@@ -2,37 +2,25 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from ...errors import TTError, refusal
+from .. import nodes
+from ..frame import CORE, Frame, Statement
 from ..memory import Box
 from . import copy as moving
 from .atomic import ATOMICS, atomic
 from .gemm import gemm
-from .reduce import NAN_KEEPING, REDUCTIONS, reduce, scan
+from .reduce import NAN_KEEPING, REDUCTIONS, neutral, reduce, scan
 
-Frame: TypeAlias = list[Any]
-Closure: TypeAlias = Callable[[Frame], Any]
+if TYPE_CHECKING:
+    from ..program import Translator
 
-
-class Translate(Protocol):
-    """What translates the parts of a call."""
-
-    def expression(self, node: Any) -> Closure:
-        """Gives the value of an expression."""
-
-    def box(self, node: Any) -> Callable[[Frame], Box]:
-        """Gives the part of a buffer that a call of ``tl.region`` names."""
-
-
-Translator: TypeAlias = Callable[[Any, Translate], Closure]
-CORE = 0
+Translate: TypeAlias = "Callable[[Any, Translator], Statement]"
 
 _WAITS = "the kernel waits for it by barriers, which are not covered"
 _SPARSE = "the format of sparse tiles is a GPU's"
-_REDUCER = "reducers of their own memory scope are not covered"
 _SCALES = "the format of the scales is a GPU's"
 
 REFUSED: Mapping[str, str] = {
@@ -45,32 +33,30 @@ REFUSED: Mapping[str, str] = {
     "tl.tileop.tcgen05_gemm_sp": _SPARSE,
     "tl.tileop.gemm_blockscaled": _SCALES,
     "tl.tileop.tcgen05_gemm_blockscaled": _SCALES,
-    "tl.tileop.reducer_init": _REDUCER,
-    "tl.tileop.finalize_reducer_v2": _REDUCER,
     "tl.tileop.ascend_copy": "it belongs to another accelerator",
 }
 """Why other operations on tiles are not covered."""
 
 
-def _copy(call: Any, translate: Translate) -> Closure:
-    _without(call, "dst_block", "cluster_mask", "barrier", "is_gather4", "is_scatter4")
-    paired = _pair(call.args[0], call.args[1], translate)
+def _copy(call: Any, to: "Translator") -> Statement:
+    _without(call, to, "dst_block", "cluster_mask", "barrier", "is_gather4", "is_scatter4")
+    paired = _pair(call.args[0], call.args[1], to)
     return lambda frame: moving.copy(frame[CORE], *paired(frame))
 
 
-def _fill(call: Any, translate: Translate) -> Closure:
-    target, value = translate.box(call.args[0]), translate.expression(call.args[1])
+def _fill(call: Any, to: "Translator") -> Statement:
+    target, value = to.box(call.args[0]), to.expression(call.args[1])
     return lambda frame: moving.fill(frame[CORE], target(frame), value(frame))
 
 
-def _transpose(call: Any, translate: Translate) -> Closure:
-    source, target = (translate.box(node) for node in call.args[:2])
+def _transpose(call: Any, to: "Translator") -> Statement:
+    source, target = (to.box(node) for node in call.args[:2])
     return lambda frame: moving.transpose(frame[CORE], source(frame), target(frame))
 
 
-def _im2col(call: Any, translate: Translate) -> Closure:
-    image, columns = (translate.box(node) for node in call.args[:2])
-    numbers = [translate.expression(node) for node in call.args[2:8]]
+def _im2col(call: Any, to: "Translator") -> Statement:
+    image, columns = (to.box(node) for node in call.args[:2])
+    numbers = [to.expression(node) for node in call.args[2:8]]
 
     def run(frame: Frame) -> None:
         row_block, column_block, *window = (int(number(frame)) for number in numbers)
@@ -79,42 +65,42 @@ def _im2col(call: Any, translate: Translate) -> Closure:
     return run
 
 
-def _gemm(call: Any, translate: Translate) -> Closure:
-    _without(call, "use_2cta", "is_wgmma", "is_tcgen05")
-    if not _is_number(call.args[10]):
-        raise _refused(call, "signals a barrier")
-    a, b, c = (translate.box(node) for node in call.args[:3])
+def _gemm(call: Any, to: "Translator") -> Statement:
+    _without(call, to, "use_2cta", "is_wgmma", "is_tcgen05")
+    if nodes.constant(call.args[10]) is None:
+        _refuse_use(call, to, "which signals a barrier")
+    a, b, c = (to.box(node) for node in call.args[:3])
     transposed = bool(call.args[3].value), bool(call.args[4].value)
-    clear = translate.expression(call.args[9])
+    clear = to.expression(call.args[9])
     return lambda frame: gemm(frame[CORE], a(frame), b(frame), c(frame), transposed, bool(clear(frame)))
 
 
-def _reduce(call: Any, translate: Translate) -> Closure:
-    source, target = (translate.box(node) for node in call.args[:2])
+def _reduce(call: Any, to: "Translator") -> Statement:
+    source, target = (to.box(node) for node in call.args[:2])
     kind, axis, clear = call.args[2].value, call.args[3].value, bool(call.args[4].value)
     if kind not in REDUCTIONS:
-        raise _refused(call, f'reduces by "{kind}"')
+        _refuse_use(call, to, f'which reduces by "{kind}"')
     reduction = REDUCTIONS[kind]
     if _is_set(call, "nan_propagate"):
         reduction = reduction._replace(combine=NAN_KEEPING.get(reduction.combine, reduction.combine))
     return lambda frame: reduce(frame[CORE], source(frame), target(frame), reduction, axis, clear)
 
 
-def _scan(combine: np.ufunc) -> Translator:
-    def translator(call: Any, translate: Translate) -> Closure:
-        source, target = (translate.box(node) for node in call.args[:2])
+def _scan(combine: np.ufunc) -> Translate:
+    def translator(call: Any, to: "Translator") -> Statement:
+        source, target = (to.box(node) for node in call.args[:2])
         axis, reverse = call.args[2].value, bool(call.args[3].value)
         return lambda frame: scan(frame[CORE], source(frame), target(frame), combine, axis, reverse)
 
     return translator
 
 
-def _atomic(combine: np.ufunc) -> Translator:
-    def translator(call: Any, translate: Translate) -> Closure:
+def _atomic(combine: np.ufunc) -> Translate:
+    def translator(call: Any, to: "Translator") -> Statement:
         if not _is_region(call.args[0]):
-            value, target = translate.expression(call.args[0]), translate.box(call.args[1])
+            value, target = to.expression(call.args[0]), to.box(call.args[1])
             return lambda frame: atomic(frame[CORE], target(frame), combine, value(frame))
-        paired = _pair(call.args[0], call.args[1], translate)
+        paired = _pair(call.args[0], call.args[1], to)
 
         def run(frame: Frame) -> None:
             source, target = paired(frame)
@@ -125,16 +111,30 @@ def _atomic(combine: np.ufunc) -> Translator:
     return translator
 
 
-def _refuse(call: Any, translate: Translate) -> Closure:
-    name = call.op.name
-    raise refusal("TT930", f"found {name}; expected an operation on tiles that is covered: {REFUSED[name]}")
+def _refuse(call: Any, to: "Translator") -> Statement:
+    name = nodes.operation(call)
+    to.refuse("TT930", f"{name}: {REFUSED[name]}", help="use an operation that is complete when it returns")
 
 
-def _finalize_reducer(call: Any, translate: Translate) -> Closure:
+def _reducer_init(call: Any, to: "Translator") -> Statement:
+    target = to.box(call.args[0])
+    if len(call.args) > 1:
+        value = to.expression(call.args[1])
+        return lambda frame: moving.fill(frame[CORE], target(frame), value(frame))
+    kind = to.reducer(call.args[0].args[0].buffer)
+
+    def run(frame: Frame) -> None:
+        box = target(frame)
+        moving.fill(frame[CORE], box, neutral(kind, box.memory.dtype))
+
+    return run
+
+
+def _finalize_reducer(call: Any, to: "Translator") -> Statement:
     return lambda frame: None
 
 
-TILE_OPS: dict[str, Translator] = {
+TILE_OPS: dict[str, Translate] = {
     "tl.tileop.copy": _copy,
     "tl.tileop.fill": _fill,
     "tl.tileop.transpose": _transpose,
@@ -144,23 +144,29 @@ TILE_OPS: dict[str, Translator] = {
     "tl.tileop.reduce": _reduce,
     "tl.tileop.cumsum": _scan(np.add),
     "tl.tileop.cummax": _scan(np.fmax),
+    "tl.tileop.reducer_init": _reducer_init,
     "tl.tileop.finalize_reducer": _finalize_reducer,
+    "tl.tileop.finalize_reducer_v2": _copy,
     **{f"tl.tileop.atomic{name}": _atomic(combine) for name, combine in ATOMICS.items()},
     **dict.fromkeys(REFUSED, _refuse),
 }
 """What executes each operation on tiles, by its name in the IR; those of ``REFUSED`` are refused."""
 
 
-def _pair(source_node: Any, target_node: Any, translate: Translate) -> Callable[[Frame], tuple[Box, Box]]:
+def _pair(source_node: Any, target_node: Any, to: "Translator") -> Callable[[Frame], tuple[Box, Box]]:
     """Two boxes with the same elements.
 
     Axes of one element do not count; the others belong to each other in their order. Where their
     extents differ, the box that is nearer to the core says how many elements there are.
     """
-    source, target = translate.box(source_node), translate.box(target_node)
+    source, target = to.box(source_node), to.box(target_node)
     axes = [_long_axes(node) for node in (source_node, target_node)]
     if len(axes[0]) != len(axes[1]):
-        raise refusal("TT932", f"found {source_node} and {target_node}; expected as many axes of several elements")
+        to.refuse(
+            "TT932",
+            f"{nodes.text(source_node)} and {nodes.text(target_node)}, whose axes do not belong to each other",
+            help="give both tiles the same extents but for axes of one element",
+        )
     from_source = _level(source_node) >= _level(target_node)
 
     def pair(frame: Frame) -> tuple[Box, Box]:
@@ -185,7 +191,7 @@ def _stretched(box: Box, axes: Sequence[int], lengths: Sequence[int]) -> Box:
 
 def _long_axes(region: Any) -> list[int]:
     """The axes of a region that may have more than one element."""
-    return [axis for axis, extent in enumerate(region.args[2:]) if not (_is_number(extent) and extent.value == 1)]
+    return [axis for axis, extent in enumerate(region.args[2:]) if nodes.constant(extent) != 1]
 
 
 def _level(region: Any) -> int:
@@ -195,24 +201,20 @@ def _level(region: Any) -> int:
 
 
 def _is_region(node: Any) -> bool:
-    return getattr(getattr(node, "op", None), "name", None) == "tl.region"
-
-
-def _is_number(node: Any) -> bool:
-    return hasattr(node, "value")
+    return nodes.kind(node) == "Call" and nodes.operation(node) == "tl.region"
 
 
 def _is_set(call: Any, option: str) -> bool:
     value = (call.annotations or {}).get(option)
-    return value is not None and not (_is_number(value) and not value.value)
+    return value is not None and nodes.constant(value) != 0
 
 
-def _without(call: Any, *options: str) -> None:
+def _without(call: Any, to: "Translator", *options: str) -> None:
     """Refuse options that change what an operation means."""
     for option in options:
         if _is_set(call, option):
-            raise _refused(call, f"has the option {option}, which only a GPU knows")
+            _refuse_use(call, to, f"which has the option {option}")
 
 
-def _refused(call: Any, what: str) -> TTError:
-    return refusal("TT931", f"found {call.op.name}, which {what}; expected one that a core executes alone and at once")
+def _refuse_use(call: Any, to: "Translator", what: str) -> NoReturn:
+    to.refuse("TT931", f"{nodes.operation(call)}, {what}", help="write what a core does alone, and waits for")

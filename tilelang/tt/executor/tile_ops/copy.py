@@ -71,4 +71,4 @@ def im2col(core: Core, image: Memory, columns: Box, row_block: int, column_block
 
 def as_dtype(values: Any, dtype: np.dtype[Any]) -> Array:
     """Values as T.Cast makes them."""
-    return np.asarray(values).astype(dtype)
+    return np.asarray(values).astype(dtype, copy=False)

@@ -35,7 +35,7 @@ def product(left: Array, right: Array, dtype: np.dtype[Any]) -> Array:
     """``left @ right`` for an accumulator of a dtype, before it is rounded to it."""
     if dtype.kind not in "iu":
         wide = np.float64 if dtype == np.float64 else np.float32
-        return np.asarray(left.astype(wide) @ right.astype(wide))
+        return np.asarray(left.astype(wide, copy=False) @ right.astype(wide, copy=False))
     # float64 multiplies small integers exactly, and much faster than numpy multiplies integers.
     bits = 8 * (left.itemsize + right.itemsize) + log2(max(1, left.shape[-1]))
     if bits <= 53 and {left.dtype.kind, right.dtype.kind} <= {*"iu"}:

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..memory import Box, Core
+from ..memory import Array, Box, Core
 from .copy import as_dtype
 
 
@@ -34,6 +34,16 @@ REDUCTIONS = {
 
 NAN_KEEPING: dict[np.ufunc, np.ufunc] = {np.fmax: np.maximum, np.fmin: np.minimum}
 """What takes the NaN instead."""
+
+
+def neutral(kind: str, dtype: np.dtype[Any]) -> Array:
+    """What a reduction of nothing gives, of those that a reducer can have."""
+    if kind in ("max", "min"):
+        if dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            return as_dtype(limits.min if kind == "max" else limits.max, dtype)
+        return as_dtype(-np.inf if kind == "max" else np.inf, dtype)
+    return np.invert(np.zeros((), dtype)) if kind == "bitand" else np.zeros((), dtype)
 
 
 def reduce(core: Core, source: Box, target: Box, reduction: Reduction, axis: int, clear: bool) -> None:
