@@ -278,6 +278,7 @@ if host.ON_TILELANG:
     from tilelang.tt.executor.tile_ops import REFUSED, TILE_OPS
 
     A, B = (host.tvm.tirx.decl_buffer((16, 16), "float16", name, scope="shared") for name in "AB")
+    FRAGMENT = host.tvm.tirx.decl_buffer((16, 16), "float16", "F", scope="local.fragment")
     LONG = host.tvm.tirx.decl_buffer((2, 16, 16), "float16", "LONG")
 
     def test_every_operation_on_tiles_is_covered_or_refused():
@@ -288,7 +289,7 @@ if host.ON_TILELANG:
     def translate(call):
         """As a program does."""
         translator = Translator("main")
-        for buffer in (A, B, LONG):
+        for buffer in (A, B, LONG, FRAGMENT):
             translator.declare(buffer)
         return TILE_OPS[call.op.name](call, translator)
 
@@ -382,3 +383,24 @@ if host.ON_TILELANG:
         program(main).run(CORE, memories)
         combine = {"sum": np.add, "max": np.maximum, "min": np.minimum, **BITS}[op]
         assert memories[1].data[0] == combine.reduce(values, dtype=dtype)
+
+    def test_copy_between_extents():
+        """The fragment says how many rows there are, whatever the regions of the tensors say."""
+
+        @T.prim_func
+        def main(X: T.Tensor((9, 4), "float32"), Y: T.Tensor((9, 4), "float32")):
+            with T.Kernel(1):
+                rows = T.alloc_fragment((8, 4), "float32")
+                T.copy(X[1:6, :], rows)
+                T.copy(rows, Y[1:3, :])
+
+        values = numbers((9, 4), "float32")
+        memories = [memory(values), memory(np.zeros_like(values))]
+        program(main).run(CORE, memories)
+        assert np.array_equal(memories[1].data[1:], values[1:])
+        assert not memories[1].data[0].any()
+
+    def test_copy_of_more_than_there_is_room_for():
+        call = T.copy(A[0:16, 0:16], FRAGMENT[0:8, 0:16])
+        with pytest.raises(errors.ShapeError, match=r"TT932: kernel `main`: found .* and .*, whose axes do not belong"):
+            translate(call)

@@ -161,13 +161,13 @@ def _pair(source_node: Any, target_node: Any, to: "Translator") -> Callable[[Fra
     """
     source, target = to.box(source_node), to.box(target_node)
     axes = [_long_axes(node) for node in (source_node, target_node)]
-    if len(axes[0]) != len(axes[1]):
+    from_source = _level(source_node) >= _level(target_node)
+    if len(axes[0]) != len(axes[1]) or (not from_source and _is_smaller(target_node, source_node)):
         to.refuse(
             "TT932",
             f"{nodes.text(source_node)} and {nodes.text(target_node)}, whose axes do not belong to each other",
             help="give both tiles the same extents but for axes of one element",
         )
-    from_source = _level(source_node) >= _level(target_node)
 
     def pair(frame: Frame) -> tuple[Box, Box]:
         boxes = source(frame), target(frame)
@@ -192,6 +192,12 @@ def _stretched(box: Box, axes: Sequence[int], lengths: Sequence[int]) -> Box:
 def _long_axes(region: Any) -> list[int]:
     """The axes of a region that may have more than one element."""
     return [axis for axis, extent in enumerate(region.args[2:]) if nodes.constant(extent) != 1]
+
+
+def _is_smaller(region: Any, other: Any) -> bool:
+    """Whether a region is known to have fewer elements along an axis than another one."""
+    extents = [[nodes.constant(node.args[2 + axis]) for axis in _long_axes(node)] for node in (region, other)]
+    return any(None not in pair and pair[0] < pair[1] for pair in zip(*extents, strict=True))
 
 
 def _level(region: Any) -> int:
