@@ -34,13 +34,27 @@ def gemm(core: Core, a: Box, b: Box, c: Box, transposed: tuple[bool, bool], clea
 def product(left: Array, right: Array, dtype: np.dtype[Any]) -> Array:
     """``left @ right`` for an accumulator of a dtype, before it is rounded to it."""
     if dtype.kind not in "iu":
-        wide = np.float64 if dtype == np.float64 else np.float32
-        return np.asarray(left.astype(wide, copy=False) @ right.astype(wide, copy=False))
+        return _multiply(left, right, np.float64 if dtype == np.float64 else np.float32)
     # float64 multiplies small integers exactly, and much faster than numpy multiplies integers.
     bits = 8 * (left.itemsize + right.itemsize) + log2(max(1, left.shape[-1]))
     if bits <= 53 and {left.dtype.kind, right.dtype.kind} <= {*"iu"}:
-        return (left.astype(np.float64) @ right.astype(np.float64)).astype(np.int64).astype(dtype)
+        return _multiply(left, right, np.float64).astype(np.int64).astype(dtype)
     return np.asarray(left.astype(dtype) @ right.astype(dtype))
+
+
+# OpenBLAS takes several threads for more multiplications than these. They cost more than they save where products are
+# as small as tiles, and cores have threads of their own.
+_ONE_THREAD = 2**18
+
+
+def _multiply(left: Array, right: Array, dtype: type[np.floating[Any]]) -> Array:
+    """``left @ right`` in a dtype, some rows after the others."""
+    left, right = left.astype(dtype, copy=False), right.astype(dtype, copy=False)
+    out = np.empty((len(left), right.shape[1]), dtype)
+    rows = max(1, _ONE_THREAD // max(1, right.size))
+    for first in range(0, len(left), rows):
+        np.matmul(left[first : first + rows], right, out=out[first : first + rows])
+    return out
 
 
 def _matrix(core: Core, box: Box, swap: bool) -> Array:
