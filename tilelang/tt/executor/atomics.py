@@ -1,36 +1,29 @@
 """Atomic operations on single elements."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import nodes
+from .access import Place, load, place
 from .frame import CORE, MASK, Expression, Frame
 from .nodes import kind
 
 if TYPE_CHECKING:
     from .program import Translator
 
-_POINTERS = ("tl.access_ptr", "tirx.address_of")
+POINTERS = ("tl.access_ptr", "tirx.address_of")
+"""Operators that point to the element that their first argument loads."""
 
 
-class Element(NamedTuple):
-    """An element that something points to: the slot of its buffer, and its indices."""
-
-    slot: int
-    indices: tuple[Expression, ...]
-    dtype: np.dtype[Any]
-
-
-def pointed(pointer: Any, to: "Translator") -> Element:
+def pointed(pointer: Any, to: "Translator") -> tuple[Place, np.dtype[Any]]:
     """The element that a pointer, or a load that stands for one, is of."""
-    load = pointer.args[0] if kind(pointer) == "Call" and nodes.operation(pointer) in _POINTERS else pointer
+    load = pointer.args[0] if kind(pointer) == "Call" and nodes.operation(pointer) in POINTERS else pointer
     if kind(load) != "BufferLoad":
         to.refuse("TT920", f"the pointer {nodes.text(pointer)}")
     buffer = nodes.loaded_buffer(load)
-    dtype = nodes.numpy_dtype(nodes.buffer_facts(buffer).dtype)
-    return Element(to.buffer(buffer), tuple(to.expression(index) for index in load.indices), dtype)
+    return place(buffer, load.indices, to), nodes.numpy_dtype(nodes.buffer_facts(buffer).dtype)
 
 
 def _second(before: Any, value: Any) -> Any:
@@ -39,13 +32,18 @@ def _second(before: Any, value: Any) -> Any:
 
 def _update(of_integers: Callable[[Any, Any], Any], of_floats: Any = None) -> "Callable[[Any, Translator], Expression]":
     def translate(call: Any, to: "Translator") -> Expression:
-        slot, indices, dtype = pointed(call.args[0], to)
+        element, dtype = pointed(call.args[0], to)
         value = to.expression(call.args[1])
         function = of_integers if of_floats is None or dtype.kind in "iub" else of_floats
+        slot, at, lanes = element.slot, element.at(), to.lanes.slots
 
         def update(frame: Frame) -> Any:
-            place = tuple([index(frame) for index in indices])
-            return frame[slot].update(frame[CORE], place, function, value(frame).astype(dtype), frame[MASK])
+            mask = frame[MASK]
+            if lanes:
+                # All lanes take part, even where they have the same element and the same value.
+                shape = np.broadcast_shapes(*[frame[numbers].shape for numbers in lanes])
+                mask = np.broadcast_to(np.True_ if mask is None else mask, shape)
+            return frame[slot].update(frame[CORE], at(frame), function, value(frame).astype(dtype), mask)
 
         return update
 
@@ -59,28 +57,22 @@ def _reducer_update(call: Any, to: "Translator") -> Expression:
 
 
 def _load(call: Any, to: "Translator") -> Expression:
-    slot, indices, _ = pointed(call.args[0], to)
-
-    def load(frame: Frame) -> Any:
-        return frame[slot].load(frame[CORE], tuple([index(frame) for index in indices]), frame[MASK])
-
-    return load
+    return load(pointed(call.args[0], to)[0])
 
 
 def _add_vector(lanes: int) -> "Callable[[Any, Translator], Expression]":
     """Adds as many elements, which follow each other in the last dimension, to as many others."""
 
     def translate(call: Any, to: "Translator") -> Expression:
-        target, source = (pointed(pointer, to) for pointer in call.args[:2])
+        (target, dtype), (source, _) = (pointed(pointer, to) for pointer in call.args[:2])
+        places, sources = target.at(), source.at()
         steps = np.arange(lanes, dtype=np.int32)
 
-        def places(frame: Frame, element: Element) -> tuple[Any, ...]:
-            *outer, inner = (index(frame) for index in element.indices)
-            return (*outer, inner + steps)
-
         def add(frame: Frame) -> Any:
-            values = frame[source.slot].load(frame[CORE], places(frame, source))
-            return frame[target.slot].update(frame[CORE], places(frame, target), np.add, values.astype(target.dtype))
+            *around, first = sources(frame)
+            values = frame[source.slot].load(frame[CORE], (*around, first + steps)).astype(dtype)
+            *around, first = places(frame)
+            return frame[target.slot].update(frame[CORE], (*around, first + steps), np.add, values)
 
         return add
 

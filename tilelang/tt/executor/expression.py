@@ -8,7 +8,8 @@ import numpy as np
 
 from ..errors import refusal
 from . import nodes
-from .frame import CORE, MASK, Expression, Frame, narrowed, where
+from .access import load, place
+from .frame import MASK, Expression, Frame, narrowed, where
 from .intrinsics import INTRINSICS
 from .nodes import kind
 
@@ -147,18 +148,13 @@ def _cast(node: Any, to: "Translator") -> Expression:
 
 
 def _load(node: Any, to: "Translator") -> Expression:
-    slot = to.buffer(nodes.loaded_buffer(node))
-    indices = [to.expression(index) for index in node.indices]
+    loaded = load(place(nodes.loaded_buffer(node), node.indices, to))
     predicate = getattr(node, "predicate", None)
-
-    def load(frame: Frame) -> Any:
-        return frame[slot].load(frame[CORE], tuple([index(frame) for index in indices]), frame[MASK])
-
     if predicate is None:
-        return load
+        return loaded
     zero = nodes.type_of(node).dtype.type(0)
     guard = to.expression(predicate)
-    return lambda frame: where(frame, guard(frame), load, lambda _: zero)
+    return lambda frame: where(frame, guard(frame), loaded, lambda _: zero)
 
 
 def _ramp(node: Any, to: "Translator") -> Expression:

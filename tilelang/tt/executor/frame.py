@@ -14,6 +14,7 @@ Expression: TypeAlias = Callable[[Frame], Any]
 Statement: TypeAlias = Callable[[Frame], None]
 Boxes: TypeAlias = Callable[[Frame], Box]
 Integers: TypeAlias = Callable[[Frame], tuple[int, ...]]
+Indices: TypeAlias = Callable[[Frame], tuple[Any, ...]]
 Filling: TypeAlias = Callable[[Frame, Any], None]
 """Puts an argument, or memory, into the slots that it belongs to."""
 

@@ -196,7 +196,8 @@ def _of_elements(function: Callable[..., Any]) -> "Callable[[Any, Translator], E
     """Something about so many elements that follow each other in memory, from the one that is pointed to on."""
 
     def translate(call: Any, to: "Translator") -> Expression:
-        slot, indices, _ = pointed(call.args[0], to)
+        place, _ = pointed(call.args[0], to)
+        slot, indices = place.slot, place.indices
         count = to.expression(call.args[1])
 
         def evaluate(frame: Frame) -> Any:

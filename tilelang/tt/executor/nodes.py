@@ -97,6 +97,12 @@ def type_of(node: Any) -> Type:
     return Type(numpy_dtype(name), int(lanes))
 
 
+def lanes_of(node: Any) -> int:
+    """The lanes of an expression; 1 of what is no number."""
+    name = dtype_name(node)
+    return int(name.rpartition("x")[2]) if _is_vector(name) else 1
+
+
 def _is_vector(name: str) -> bool:
     element, mark, lanes = name.rpartition("x")
     return bool(mark) and lanes.isdigit() and bool(element)

@@ -17,6 +17,7 @@ from .frame import CORE, FIRST, Boxes, Expression, Filling, Frame, Integers, Sta
 from .memory import Box, Core, Memory
 from .nodes import VARIABLES, kind
 from .statement import STATEMENTS
+from .vectorize import LaneScope, Vectorizer
 
 _UNBOUND = "make it a parameter, or a size of a tensor parameter"
 
@@ -49,7 +50,8 @@ class Translator:
     def __init__(self, name: str) -> None:
         self.name = name
         self.size = FIRST
-        self.lanes = 0
+        self.lanes = LaneScope()
+        self.vectorizer = Vectorizer(self)
         # Of the loops around: whether something ends them, or an iteration of them.
         self.exits: list[bool] = []
         self._slots: dict[int, int] = {}
@@ -57,6 +59,7 @@ class Translator:
         self._views: dict[int, list[View]] = {}
         self._facts: dict[int, nodes.BufferFacts] = {}
         self._reducers: dict[int, str] = {}
+        self._parameters: set[int] = set()
         self._place: Any = None
 
     def expression(self, node: Any) -> Expression:
@@ -146,6 +149,11 @@ class Translator:
             self._views[root] = []
         return slot
 
+    def declare_parameter(self, buffer: Any) -> int:
+        """The slot of the buffer of a parameter."""
+        self._parameters.add(nodes.buffer_facts(buffer).data)
+        return self.declare(buffer)
+
     def _add_view(self, slot: int, facts: nodes.BufferFacts) -> None:
         if nodes.constant(facts.offset) != 0:
             self.refuse("TT923", f"the buffer {facts.name}, a view that begins at element {facts.offset}")
@@ -160,10 +168,18 @@ class Translator:
             self.refuse("TT923", f"the buffer {facts.name}, which nobody allocates", help="allocate it in the kernel")
         return self.declare(buffer)
 
-    def data_of(self, buffer: Any) -> int:
-        """What tells the memory of a buffer from all others."""
-        self.buffer(buffer)
-        return self._facts[nodes.key(buffer)].data
+    def slot_of(self, key: int) -> int:
+        """The slot of a buffer that is known, by its key."""
+        return self._slots[key]
+
+    def memory_of(self, buffer: Any) -> int:
+        """What tells the memory that a buffer lies in from all others."""
+        known = self._facts.get(nodes.key(buffer))
+        return known.data if known else nodes.buffer_facts(buffer).data
+
+    def is_local(self, memory: int) -> bool:
+        """Whether memory is allocated in the function."""
+        return memory in self._views and memory not in self._parameters
 
     def declare_reducer(self, data: Any, reduction: str) -> None:
         """Say how the reducer combines that lies in the memory of a variable."""
@@ -171,7 +187,7 @@ class Translator:
 
     def reducer(self, buffer: Any) -> str:
         """How the reducer that a buffer is combines, by the names of T.reduce."""
-        reduction = self._reducers.get(self.data_of(buffer))
+        reduction = self._reducers.get(self.memory_of(buffer))
         if reduction is None:
             self.refuse("TT920", f"the buffer {buffer.name}, used as a reducer, which T.alloc_reducer has not made")
         return reduction
@@ -233,7 +249,7 @@ class Program:
         return fill
 
     def _tensor(self, buffer: Any) -> Filling:
-        self._translator.declare(buffer)
+        self._translator.declare_parameter(buffer)
         return self._translator.fill(buffer)
 
     def run(self, core: Core, arguments: Sequence[Memory | np.generic]) -> None:

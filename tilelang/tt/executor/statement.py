@@ -1,19 +1,23 @@
 """Statements of TIRx as closures."""
 
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..errors import refusal
 from . import nodes
+from .access import place, store
 from .frame import CORE, MASK, Expression, Frame, Statement, narrowed
+from .memory import Memory
 from .nodes import kind
+from .vectorize import LEAST_LANES, MOST_LANES, Lanes
 
 if TYPE_CHECKING:
     from .program import Translator
 
-_SERIAL, _PARALLEL, _VECTORIZED, _UNROLLED, _THREAD_BINDING = range(5)
+_THREAD_BINDING = 4
 
 # Attributes that say how to compile a statement, or where it comes from, and nothing about what it does.
 _SILENT_ATTRIBUTES = ("pragma_", "storage_alignment", "threadblock_swizzle_pattern")
@@ -53,19 +57,13 @@ def nothing(frame: Frame) -> None:
 
 
 def _store(node: Any, to: "Translator") -> Statement:
-    slot = to.buffer(node.buffer)
-    indices = [to.expression(index) for index in node.indices]
     value = to.expression(node.value)
+    stored = store(place(node.buffer, node.indices, to), value)
     predicate = getattr(node, "predicate", None)
-
-    def store(frame: Frame) -> None:
-        result = value(frame)
-        frame[slot].store(frame[CORE], tuple([index(frame) for index in indices]), result, frame[MASK])
-
     if predicate is None:
-        return store
+        return stored
     guard = to.expression(predicate)
-    return lambda frame: when(frame, guard(frame), store)
+    return lambda frame: when(frame, guard(frame), stored)
 
 
 def _bind(node: Any, to: "Translator") -> Statement:
@@ -103,18 +101,13 @@ def _for(node: Any, to: "Translator") -> Statement:
     if node.kind == _THREAD_BINDING:
         tag = node.thread_binding.thread_tag
         to.refuse("TT920", f"the thread binding {tag}", node, "GridToPersistent and ThreadsToLoops make loops of them")
-    low, extent = to.expression(node.min), to.expression(node.extent)
-    step = to.expression(node.step) if node.step is not None else None
-    slot = to.bind(node.loop_var)
-    dtype = nodes.type_of(node.loop_var).dtype
+    values = _values(node, to)
     launch = node.annotations.get("tt_launch") if node.annotations else None
+    lanes = to.vectorizer.lanes(node)
+    if lanes is not None and (to.lanes.slots or lanes.total >= LEAST_LANES):
+        return _array_loop(node, to, values, lanes)
+    slot = to.bind(node.loop_var)
     body, has_exits = _loop_body(node.body, to)
-
-    def values(frame: Frame) -> Any:
-        first = int(low(frame))
-        numbers = range(first, first + int(extent(frame)), 1 if step is None else int(step(frame)))
-        return np.array(numbers, dtype)
-
     if launch is not None:
         return _launch_loop(slot, values, body, int(launch))
 
@@ -134,6 +127,79 @@ def _for(node: Any, to: "Translator") -> Statement:
                 break
 
     return loop_with_exits if has_exits else loop
+
+
+def _values(node: Any, to: "Translator") -> Expression:
+    """The values of a loop's variable."""
+    low, extent = to.expression(node.min), to.expression(node.extent)
+    step = to.expression(node.step) if node.step is not None else None
+    dtype = nodes.type_of(node.loop_var).dtype
+
+    def values(frame: Frame) -> Any:
+        first = int(low(frame))
+        return np.array(range(first, first + int(extent(frame)), 1 if step is None else int(step(frame))), dtype)
+
+    return values
+
+
+def _array_loop(node: Any, to: "Translator", values: Expression, lanes: Lanes) -> Statement:
+    """A loop of which all iterations are executed at a time, or as many as memory allows."""
+    slot, numbers = to.bind(node.loop_var), to.new_slot()
+    # Loops inside of it are never divided.
+    most = sys.maxsize if to.lanes.slots else max(1, MOST_LANES // lanes.inner)
+    before = {key: to.lanes.private.get(key, ()) for key in lanes.private}
+    with to.lanes.inside(node, lanes, numbers):
+        shape = to.lanes.shape(len(to.lanes.slots) - 1)
+        copies = [
+            _PrivateCopy(to.slot_of(key), before[key], to.lanes.slots, elements)
+            for key, elements in lanes.private.items()
+        ]
+        body = to.statement(node.body)
+
+    def loop(frame: Frame) -> None:
+        all_values = values(frame)
+        for first in range(0, len(all_values), most):
+            part = all_values[first : first + most]
+            frame[slot] = part.reshape(shape)
+            frame[numbers] = np.arange(len(part)).reshape(shape)
+            outside = [copy.enter(frame) for copy in copies]
+            body(frame)
+            for copy, memory in zip(copies, outside, strict=True):
+                copy.leave(frame, memory)
+
+    return loop
+
+
+class _PrivateCopy(NamedTuple):
+    """A buffer of which each lane of a loop has its own; afterwards it holds what the last lane's does.
+
+    Attributes:
+        slot: Of the buffer.
+        outer: Slots of the numbers of the lanes that have their own around the loop.
+        inner: And inside of it.
+        elements: Those that are used.
+    """
+
+    slot: int
+    outer: tuple[int, ...]
+    inner: tuple[int, ...]
+    elements: tuple[tuple[int, ...], ...]
+
+    def enter(self, frame: Frame) -> Memory:
+        outside: Memory = frame[self.slot]
+        shape = outside.shape[len(self.outer) :]
+        extents = tuple(frame[numbers].size for numbers in self.inner)
+        frame[self.slot] = frame[CORE].allocate(outside.name, extents + shape, outside.dtype)
+        return outside
+
+    def leave(self, frame: Frame, outside: Memory) -> None:
+        core, mask = frame[CORE], frame[MASK]
+        last = frame[self.inner[-1]].size - 1
+        around = tuple(frame[numbers] for numbers in self.inner[:-1])
+        for element in self.elements:
+            value = frame[self.slot].load(core, (*around, last, *element), mask)
+            outside.store(core, (*around[: len(self.outer)], *element), value, mask)
+        frame[self.slot] = outside
 
 
 def _loop_body(node: Any, to: "Translator") -> tuple[Statement, bool]:
@@ -266,9 +332,13 @@ def allocation(buffer: Any, to: "Translator") -> Statement:
     dtype = nodes.numpy_dtype(facts.dtype)
     shape = to.integers(facts.shape)
     fill = to.fill(buffer)
+    if to.lanes.slots:
+        to.lanes.own(buffer)
+    numbers = to.lanes.slots
 
     def allocate(frame: Frame) -> None:
-        fill(frame, frame[CORE].allocate(facts.name, shape(frame), dtype))
+        lanes = tuple(frame[slot].size for slot in numbers)
+        fill(frame, frame[CORE].allocate(facts.name, lanes + shape(frame), dtype))
 
     return allocate
 
