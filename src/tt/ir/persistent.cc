@@ -42,6 +42,7 @@ class PersistentReader {
     ReadGuards();
     ReadAxes();
     CheckNumbering();
+    KeepOwnGuards();
     CheckUses();
     return {Domain(),
             GetString(loop_var_, FieldId::kName),
@@ -74,14 +75,26 @@ class PersistentReader {
   /*! if w * wave + block < padded: if last coordinate < last extent: ...; the first may lack. */
   void ReadGuards() {
     Value stmt = Get(persistent_.loop, FieldId::kBody);
-    for (size_t depth = 0; depth < 2 && KindOf(stmt) == NodeKind::kIfThenElse; ++depth) {
+    for (size_t depth = 0; depth < 2 && IsBound(stmt); ++depth) {
       const View condition = Get(stmt, FieldId::kCondition);
-      if (!IsNode(condition, "LT") || !Get(stmt, FieldId::kElseCase).is_none()) break;
       guards_.push_back(
           {stmt, ReadExpr(Get(condition, FieldId::kA)), ReadExpr(Get(condition, FieldId::kB))});
       stmt = Get(stmt, FieldId::kThenCase);
     }
     if (guards_.empty()) Fail("nothing guards its body");
+  }
+
+  /*! Whether a statement may be a guard; a condition on memory is the kernel's own. */
+  bool IsBound(View stmt) const {
+    if (KindOf(stmt) != NodeKind::kIfThenElse) return false;
+    const View condition = Get(stmt, FieldId::kCondition);
+    if (!IsNode(condition, "LT") || !Get(stmt, FieldId::kElseCase).is_none()) return false;
+    Walker walker(condition);
+    for (View node; walker.Next(&node);) {
+      if (KindOf(node) == NodeKind::kBufferLoad) return false;
+      walker.PushChildren(node);
+    }
+    return true;
   }
 
   /*! Extents are what coordinates are the remainders of; the host has folded those of 1 away. */
@@ -129,6 +142,16 @@ class PersistentReader {
     if (guards_.front().a == number) CheckEqual(guards_.front().b, cells);
   }
 
+  /*! A condition of the kernel's may look like a guard: it stays, and is a use like any other. */
+  void KeepOwnGuards() {
+    const Int last = ReadExpr(Get(persistent_.coordinates.front(), FieldId::kValue));
+    std::erase_if(guards_, [&](const Less& guard) {
+      const bool is_own = (guard.a == Number() && guard.b == Cells()) ||
+                          (guard.a == last && guard.b == extents_.back());
+      return !is_own;
+    });
+  }
+
   void CheckEqual(const Int& found, const Int& expected) const {
     if (found == expected) return;
     Fail("it does not count in waves of " + grid_.x.ToString() + " blocks, which are launched");
@@ -166,16 +189,10 @@ class PersistentReader {
     return axes;
   }
 
-  /*! A condition of the kernel's own that looks like a guard is none. */
   std::vector<View> WalkingStatements() const {
     std::vector<View> stmts = persistent_.coordinates;
     stmts.push_back(persistent_.loop);
-    const Int last = ReadExpr(Get(persistent_.coordinates.front(), FieldId::kValue));
-    for (const Less& guard : guards_) {
-      const bool is_walk = (guard.a == Number() && guard.b == Cells()) ||
-                           (guard.a == last && guard.b == extents_.back());
-      if (is_walk) stmts.push_back(guard.stmt);
-    }
+    for (const Less& guard : guards_) stmts.push_back(guard.stmt);
     return stmts;
   }
 

@@ -22,6 +22,7 @@ from tilelang.tt import (
     apply_tt_defaults,
     errors,
     explain,
+    grid_to_persistent,
     infer_default_tt_schedule,
     infer_default_tt_shard,
     launch_attrs,
@@ -199,3 +200,14 @@ def test_plan_file(fact, pytestconfig):
     plan = make_plan(load(pytestconfig, fact))
     VALIDATOR.validate(json.loads(plan.to_json()))
     assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_grid_to_persistent(fact, pytestconfig):
+    func = infer_default_tt_schedule(apply_tt_defaults(load(pytestconfig, fact)))
+    out = grid_to_persistent(func)
+    found = re.findall(r'annotations=\{"tt_launch": (\d+)\}', out.script())
+    assert [int(launch) for launch in found] == list(range(fact["n_launches"]))
+    assert "blockIdx" not in out.script()
+    verify = tvm.tirx.analysis.verify_well_formed
+    assert verify(out, assert_mode=False) or not verify(func, assert_mode=False)
+    assert grid_to_persistent(out).same_as(out)
