@@ -97,6 +97,12 @@ def test_errors_page_lists_every_code():
     assert done.returncode == 0
 
 
+def test_covered_page_lists_every_operation():
+    tool = ROOT / "tools" / "covered_operations.py"
+    done = subprocess.run([sys.executable, "-P", str(tool), "--check"], check=False)
+    assert done.returncode == 0
+
+
 def test_attributes_page_lists_every_key():
     page = (ROOT / "docs" / "attributes.md").read_text(encoding="utf-8")
     inputs = {f"tt_{name}" for name in inspect.signature(apply_tt_defaults).parameters if name != "mod"}

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import tvm
 from support.host import ON_TILELANG, T
+from tvm import te
 
 from tilelang.tt import errors
 from tilelang.tt.executor.memory import Core, OnChip
@@ -157,3 +159,68 @@ def test_unknown_buffers_are_refused():
 
     with pytest.raises(errors.NotCoveredError, match="TT923: kernel `main`: found the buffer"):
         Program(main)
+
+
+def test_leaving_loops():
+    @T.prim_func
+    def main(A: T.Buffer((8,), "int32")):
+        for i in range(8):
+            if i == 2:
+                T.evaluate(T.continue_loop())
+            if i == 5:
+                T.evaluate(T.break_loop())
+            A[i] = 1
+        while A[7] < 10:
+            A[7] = A[7] + 3
+            if A[7] > 5:
+                T.evaluate(T.break_loop())
+
+    assert run(main, np.zeros(8, np.int32))[0].tolist() == [1, 1, 0, 1, 1, 0, 0, 6]
+
+
+def test_blocks():
+    A = te.placeholder((4, 8), "int32", name="A")
+    k = te.reduce_axis((2, 8))
+    main = te.create_prim_func([A, te.compute((4,), lambda i: te.sum(A[i, k], k), name="B")])
+    a = np.arange(32, dtype=np.int32).reshape(4, 8)
+    assert run(main, a, np.ones(4, np.int32))[1].tolist() == a[:, 2:].sum(1).tolist()
+
+
+def test_views():
+    @T.prim_func
+    def main(A: T.Buffer((2, 8), "float32")):
+        flat = T.decl_buffer((16,), "int32", data=A.data)
+        for i in range(8):
+            flat[i + 4] = 0
+
+    assert np.flatnonzero(run(main, np.ones((2, 8), np.float32))[0] == 0).tolist() == list(range(4, 12))
+
+
+def test_work_tiles():
+    class Recorded(OnChip):
+        def store(self, core, indices, values, mask=None):
+            turns.append((core.launch, core.turn, int(values)))
+            super().store(core, indices, values, mask)
+
+    @T.prim_func
+    def main(A: T.Buffer((8,), "int32")):
+        for i in T.serial(3, annotations={"tt_launch": 1}):
+            if i == 1:
+                T.evaluate(T.thread_return())
+            A[i] = i * 2
+        A[7] = 5
+
+    turns = []
+    Program(main).run(Core(0), [Recorded("A", (8,), np.dtype(np.int32))])
+    assert turns == [(1, 0, 0), (1, 2, 4), (1, -1, 5)]
+
+
+def test_deep_nests():
+    @T.prim_func
+    def main(A: T.Buffer((1,), "int32")):
+        A[0] = A[0] + 1
+
+    body = main.body
+    for _ in range(2000):
+        body = tvm.tirx.IfThenElse(tvm.tirx.const(1, "bool"), body, None)
+    assert run(main.with_body(body), np.zeros(1, np.int32))[0].tolist() == [1]

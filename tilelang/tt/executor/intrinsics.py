@@ -105,7 +105,7 @@ FLOAT_FUNCTIONS |= {
     "tl.round_ties_away_from_zero": lambda x: np.copysign(np.floor(np.abs(x) + 0.5), x),
 }
 
-_ROUNDED: dict[str, Callable[..., Any]] = {
+ROUNDED: dict[str, Callable[..., Any]] = {
     "tl.ieee_add": np.add,
     "tl.ieee_fdiv": np.divide,
     "tl.ieee_fmaf": FLOAT_FUNCTIONS["tirx.fma"],
@@ -115,6 +115,7 @@ _ROUNDED: dict[str, Callable[..., Any]] = {
     "tl.ieee_mul": np.multiply,
     "tl.ieee_sub": np.subtract,
 }
+"""Functions of floats whose last argument says how they round; to the nearest only."""
 
 
 def _greatest(a: Any, b: Any) -> Any:
@@ -217,11 +218,7 @@ def _operand(call: Any, to: "Translator") -> Expression:
     return to.expression(call.args[0])
 
 
-INTRINSICS: dict[str, "Callable[[Any, Translator], Expression]"] = {
-    **{name: _of_function(function) for name, function in FUNCTIONS.items()},
-    **{name: _of_float_function(function) for name, function in FLOAT_FUNCTIONS.items()},
-    **{name: _of_rounded_function(function) for name, function in _ROUNDED.items()},
-    **ATOMICS,
+OPERATORS: dict[str, "Callable[[Any, Translator], Expression]"] = {
     "tirx.if_then_else": _if_then_else,
     "tirx.large_uint_imm": _large_unsigned,
     "tirx.reinterpret": _reinterpret,
@@ -230,6 +227,15 @@ INTRINSICS: dict[str, "Callable[[Any, Translator], Expression]"] = {
     "tl.any_of": _of_elements(np.any),
     "tl.infinity": _infinity,
     "tl.pow_of_int": _power_of_integer,
+}
+"""Operators that are no functions of the values of their arguments alone."""
+
+INTRINSICS: dict[str, "Callable[[Any, Translator], Expression]"] = {
+    **{name: _of_function(function) for name, function in FUNCTIONS.items()},
+    **{name: _of_float_function(function) for name, function in FLOAT_FUNCTIONS.items()},
+    **{name: _of_rounded_function(function) for name, function in ROUNDED.items()},
+    **ATOMICS,
+    **OPERATORS,
 }
 """Operators that have a value, by name. Some hosts keep a few of them under ``prim.``."""
 INTRINSICS |= {f"prim.{name}": INTRINSICS[f"tirx.{name}"] for name in ("ceil", "clz", "if_then_else", "likely", "log2")}

@@ -4,7 +4,9 @@ A program states what a function means, statement after statement. Loops whose i
 other are executed on arrays, an element a lane; see :mod:`.vectorize`.
 """
 
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from math import prod
 from typing import Any, NamedTuple, NoReturn
 
@@ -16,10 +18,14 @@ from .expression import EXPRESSIONS
 from .frame import CORE, FIRST, Boxes, Expression, Filling, Frame, Integers, Statement
 from .memory import Box, Core, Memory
 from .nodes import VARIABLES, kind
-from .statement import STATEMENTS
+from .statement import STATEMENTS, EndTurn
 from .vectorize import LaneScope, Vectorizer
 
 _UNBOUND = "make it a parameter, or a size of a tensor parameter"
+
+
+# Calls of Python within each other; it needs no memory of the stack for them.
+_DEEPEST = 50_000
 
 
 class Parameter(NamedTuple):
@@ -227,9 +233,16 @@ class Program:
     """
 
     def __init__(self, func: Any) -> None:
-        name = str(func.attrs["global_symbol"]) if func.attrs and "global_symbol" in func.attrs else "main"
-        # The translation knows variables by their addresses, so the function has to live as long as it goes on.
-        self._translator = Translator(name)
+        self._translator = Translator(_name(func))
+        try:
+            self._translate(func)
+        except RecursionError:
+            # Closures call each other as deeply as statements are nested.
+            sys.setrecursionlimit(max(sys.getrecursionlimit(), _DEEPEST))
+            self._translator = Translator(_name(func))
+            self._translate(func)
+
+    def _translate(self, func: Any) -> None:
         buffers = [nodes.parameter_buffer(func, parameter) for parameter in func.params]
         self.parameters = [_parameter(*pair) for pair in zip(func.params, buffers, strict=True)]
         self._sizes = _Sizes(self._translator, [buffer for buffer in buffers if buffer is not None])
@@ -266,8 +279,12 @@ class Program:
         for fill, argument in zip(self._fill, arguments, strict=True):
             fill(frame, argument)
         # Integers wrap around, and floats become infinite or NaN, without a word.
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), suppress(EndTurn):
             self._body(frame)
+
+
+def _name(func: Any) -> str:
+    return str(func.attrs["global_symbol"]) if func.attrs and "global_symbol" in func.attrs else "main"
 
 
 def _parameter(variable: Any, buffer: Any) -> Parameter:

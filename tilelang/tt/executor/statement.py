@@ -137,7 +137,7 @@ def _values(node: Any, to: "Translator") -> Expression:
 
     def values(frame: Frame) -> Any:
         first = int(low(frame))
-        return np.array(range(first, first + int(extent(frame)), 1 if step is None else int(step(frame))), dtype)
+        return np.arange(first, first + int(extent(frame)), 1 if step is None else int(step(frame))).astype(dtype)
 
     return values
 
