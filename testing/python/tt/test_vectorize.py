@@ -201,3 +201,12 @@ def test_more_lanes_than_fit():
     result, count = execute(main, {"A": a}, 1)
     assert count == 2
     assert (result["A"] == a * 2 + np.arange(300)[:, None]).all()
+
+
+def test_indices_that_wrap_around():
+    @T.prim_func
+    def main(A: T.Buffer((256,), "int32")):
+        for i in range(512):
+            A[T.cast(i, "uint8")] = A[T.cast(i, "uint8")] * 2 + i
+
+    assert agree(main, {"A": np.arange(256, dtype=np.int32)}) == 0

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from . import nodes
 from .atomics import ATOMICS, POINTERS
 from .intrinsics import INTRINSICS
@@ -358,10 +360,11 @@ def _opaque(what: Any, operands: Sequence[Form], loads: frozenset[int] = frozens
 
 
 def _sum(node: Any, operands: list[Form]) -> Form | None:
-    """An integer sum, difference or multiple; a conversion to other integers is none, as indices fit all of them."""
-    if kind(node) == "Cast" and {nodes.type_of(node).dtype.kind, nodes.type_of(node.value).dtype.kind} <= set("iu"):
+    """An integer sum, difference or multiple, or what is converted to an integer of no fewer bits."""
+    if kind(node) == "Cast" and _keeps(nodes.type_of(node.value).dtype, nodes.type_of(node).dtype):
         return operands[0]
-    if len(operands) != 2 or nodes.type_of(node).dtype.kind not in "iu":
+    # Numbers of fewer bits wrap around where indices do not.
+    if len(operands) != 2 or nodes.type_of(node).dtype.kind not in "iu" or nodes.type_of(node).dtype.itemsize < 4:
         return None
     a, b = operands
     if kind(node) == "Add":
@@ -372,6 +375,11 @@ def _sum(node: Any, operands: list[Form]) -> Form | None:
         scaled, factor = (b, a.constant) if not a.terms else (a, b.constant)
         return Form().plus(scaled, factor)
     return None
+
+
+def _keeps(source: np.dtype[Any], target: np.dtype[Any]) -> bool:
+    """Whether different integers stay different where they are converted."""
+    return {source.kind, target.kind} <= set("iu") and target.itemsize >= source.itemsize
 
 
 class _Decision:
