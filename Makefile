@@ -29,6 +29,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/tilize.py
 	$(BIN)/python benchmarks/footprint.py
 	$(BIN)/python benchmarks/cli.py
+	$(BIN)/python benchmarks/execution.py
 
 docs lint: $(VENV)/.developer
 	$(BIN)/python -m nox -s $@
