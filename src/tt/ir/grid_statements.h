@@ -13,7 +13,7 @@ namespace tt::ir {
 
 /*! A variable of a launch that depends on the grid cell, by the cell's coordinate on an axis. */
 struct GridIndex {
-  View var;
+  View var = {};
   size_t axis;
   // A cluster has `cluster` cells on this axis, and the variable counts clusters, or cells in one.
   enum Kind { kCell, kCluster, kInCluster } kind = kCell;

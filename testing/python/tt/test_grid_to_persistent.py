@@ -2,7 +2,7 @@
 
 import pytest
 import tvm
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support import host, launch_forms, oracle
 from support.host import T
@@ -137,7 +137,13 @@ def expected_cells(schedule):
     return [[cells[tile] for tile in hand] for hand in oracle.tiles_of_cores(**schedule)]
 
 
+# Blocks of 4 on 4 cores, the last of 1 or 2 work tiles: a second run of a core that has whole ones too.
+TWO_RUNS = {"cores": [[0, 0, 1, 1]], "core_order": "row_major", "policy": "block_cyclic", "block_size": 4}
+TWO_RUNS |= {"order": "swizzled_row", "panel": 2}
+
+
 @given(schedules())
+@example({**TWO_RUNS, "grid": (7, 5, 2)})
 @settings(max_examples=60)
 def test_every_cell_of_every_core(schedule):
     """Each core runs the cells that the oracle deals to it, in the order of their work tiles."""
@@ -162,6 +168,7 @@ def symbolic(a: T.handle, b: T.handle):
 
 
 @given(schedules())
+@example({**TWO_RUNS, "grid": (7, 5, 3)})
 @settings(max_examples=30)
 def test_every_cell_of_a_symbolic_grid(schedule):
     x, y, _ = schedule["grid"]
