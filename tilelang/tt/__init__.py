@@ -15,6 +15,8 @@ except ImportError as error:
         "was built for another Python; install it with pip, and start Python outside of the source folder"
     ) from error
 
+from typing import TYPE_CHECKING, Any
+
 from . import _library, errors, transform
 from ._version import __version__
 from .device import Device, devices
@@ -61,6 +63,9 @@ from .work_split import (
     split_work_to_cores_bulk,
 )
 
+if TYPE_CHECKING:
+    from .executor import execute
+
 __all__ = [
     "AccumulatorAttrs",
     "BufferAttrs",
@@ -87,6 +92,7 @@ __all__ = [
     "corerange_to_cores",
     "devices",
     "errors",
+    "execute",
     "explain",
     "grid_to_cores",
     "grid_to_persistent",
@@ -110,6 +116,16 @@ __all__ = [
     "transform",
     "verify_tt_metadata",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs numpy is imported when it is asked for."""
+    if name == "execute":
+        from .executor import execute
+
+        return execute
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 # By name the passes are in the host's registry from here on, or from when a host is imported.
 _library.load_beside_ffi()

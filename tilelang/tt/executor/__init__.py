@@ -1,1 +1,7 @@
 """Kernels executed: core by core, each with its own runtime arguments, on tensors that lie as the plan says."""
+
+from .arrays import dtype_of
+from .counts import BufferCounts
+from .execution import Execution, execute, run
+
+__all__ = ["BufferCounts", "Execution", "dtype_of", "execute", "run"]

@@ -77,7 +77,7 @@ def load(place: Place) -> Expression:
         if frame[MASK] is not None:
             return load(frame)
         start, extent = _box(at(frame))
-        return frame[slot].read(frame[CORE], start, extent).transpose(order).reshape(shaped.of_lanes(extent))
+        return frame[slot].load_box(frame[CORE], start, extent).transpose(order).reshape(shaped.of_lanes(extent))
 
     return load_box
 
@@ -103,7 +103,7 @@ def store(place: Place, value: Expression) -> Statement:
         start, extent = _box(at(frame))
         lanes = np.broadcast_to(result, shaped.of_lanes(extent))
         ordered = lanes.reshape([extent[dimension] for dimension in order])
-        frame[slot].write(frame[CORE], start, ordered.transpose(back))
+        frame[slot].store_box(frame[CORE], start, ordered.transpose(back))
 
     return store_box
 

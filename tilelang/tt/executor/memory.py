@@ -123,6 +123,14 @@ class Memory(ABC):
     def write(self, core: Core, start: tuple[int, ...], values: Array) -> None:
         """Write the elements of a box of the values' shape; what of it lies outside of the buffer is dropped."""
 
+    def load_box(self, core: Core, start: tuple[int, ...], extent: tuple[int, ...]) -> Array:
+        """The same as :meth:`read`, for lanes that load single elements side by side."""
+        return self.read(core, start, extent)
+
+    def store_box(self, core: Core, start: tuple[int, ...], values: Array) -> None:
+        """The same as :meth:`write`, for lanes that store single elements side by side."""
+        self.write(core, start, values)
+
     def combine(self, core: Core, start: tuple[int, ...], function: Callable[[Any, Any], Any], values: Array) -> None:
         """Atomically set each element of a box to ``function(element, value)``; the function takes whole arrays.
 

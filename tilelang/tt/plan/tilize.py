@@ -216,13 +216,21 @@ def _padding(buffer: Buffer) -> npt.NDArray[Any]:
     """One element as :func:`_elements` gives it; none where the buffer says of no padding."""
     if buffer.padding_value is None:
         return np.empty(0, np.uint8)
-    text = "0" if buffer.padding_value in ("any", "unknown") else buffer.padding_value
+    element = padding_element(buffer, "0" if buffer.padding_value in ("any", "unknown") else buffer.padding_value)
+    return element.astype(np.float32) if _by_float32(buffer) else element
+
+
+def padding_element(buffer: Buffer, text: str) -> npt.NDArray[Any]:
+    """A number as an array of one element of the buffer's dtype, or of its bits where numpy does not have that.
+
+    Raises:
+        OptionError: The dtype does not have the number.
+    """
     bits = _integer_bits(text, buffer.dtype) if buffer.dtype in _INTEGERS else _float_bits(text, buffer.dtype)
     if bits is None:
         raise refusal("TT844", f'buffer `{buffer.name}`: padding_value is "{text}"; expected a value of {buffer.dtype}')
     dtype = np.dtype(_BIT_PATTERNS.get(buffer.dtype, buffer.dtype))
-    element = np.frombuffer(bits.to_bytes(dtype.itemsize, "little"), dtype)
-    return element.astype(np.float32) if _by_float32(buffer) else element
+    return np.frombuffer(bits.to_bytes(dtype.itemsize, "little"), dtype)
 
 
 def _integer_bits(text: str, dtype: str) -> int | None:

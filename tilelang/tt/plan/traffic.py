@@ -292,7 +292,7 @@ def _connected(sets: list[set[int]]) -> Iterator[list[int]]:
         yield sorted(group)
 
 
-def _page_extents(buffer: Buffer) -> tuple[list[int], list[int]]:
+def page_extents(buffer: Buffer) -> tuple[list[int], list[int]]:
     """Of each dimension, how many elements there are and how many of them one page has."""
     shape = [int(extent) for extent in buffer.shape]
     sizes = [1] * len(shape)
@@ -316,7 +316,7 @@ def pages_of(transfer: Transfer, buffer: Buffer, grid: Sequence[int]) -> Pages:
     if transfer.reason is not None:
         raise Unknown(transfer.reason)
     space = Space(grid, transfer.loops)
-    extents, sizes = _page_extents(buffer)
+    extents, sizes = page_extents(buffer)
     first, end = [], []
     for start, count, extent, size in zip(transfer.start, transfer.extent, extents, sizes, strict=True):
         low = space.evaluate(start)
@@ -377,7 +377,7 @@ def _traffic_of(buffer: Buffer, launch: Launch, cores: Cores) -> BufferTraffic:
 
 
 def _shape_of(buffer: Buffer) -> tuple[int, ...]:
-    extents, sizes = _page_extents(buffer)
+    extents, sizes = page_extents(buffer)
     return tuple(-(-extent // size) for extent, size in zip(extents, sizes, strict=True))
 
 
