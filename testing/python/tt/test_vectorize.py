@@ -76,6 +76,7 @@ def element(draw, variables):
                 f"D[{i} + {draw(st.integers(0, 2))}]",
                 f"D[n - {i}]",
                 f"D[A[{i}, {j}] % 8]",
+                f"A[({i} * 4 + {j}) // 3, ({i} * 4 + {j}) % {draw(st.integers(3, 4))}]",
                 f"t[{draw(st.integers(0, 1))}]",
                 f"t[{i} % 2]",
             ]
@@ -148,6 +149,10 @@ NESTS = {
     "reduction": (["for i in range(8):", "    for j in range(8):", "        D[i] = D[i] + A[i, j]"], 1),
     "scan": (["for i in range(8):", "    for j in range(7):", "        A[i, j + 1] = A[i, j] + B[i, j]"], 1),
     "flat": (["for i in range(8):", "    for j in range(8):", "        C[i * 8 + j] = i - j"], 2),
+    "quotient and remainder": (["for i in range(64):", "    A[i // 8, i % 8] = A[i // 8, i % 8] * 2 + i"], 1),
+    "quotient and another remainder": (["for i in range(64):", "    A[i // 8, i % 4] = A[i // 8, i % 4] * 2 + i"], 0),
+    "two quotients": (["for i in range(8):", "    A[i // 4, i % 4] = A[i // 2, i % 2] * 2 + i"], 0),
+    "remainder": (["for i in range(64):", "    D[i % 8] = D[i % 8] * 2 + i"], 0),
     "flat that overlaps": (["for i in range(8):", "    for j in range(8):", "        C[i * 4 + j] = i - j"], 1),
     "diagonal": (["for i in range(8):", "    for j in range(8):", "        A[i, i] = A[i, i] + j"], 1),
     "triangle": (["for i in range(8):", "    for j in range(i, 8):", "        A[i, j] = i"], 1),

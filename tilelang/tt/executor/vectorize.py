@@ -382,6 +382,31 @@ def _keeps(source: np.dtype[Any], target: np.dtype[Any]) -> bool:
     return {source.kind, target.kind} <= set("iu") and target.itemsize >= source.itemsize
 
 
+def _joined(indices: tuple[Form, ...]) -> dict[Any, Form]:
+    """What is split into two indices, by a quotient and its remainder: by their dimensions and the divisor."""
+    quotients, remainders = ([_operands(index, what) for index in indices] for what in ("FloorDiv", "FloorMod"))
+    return {
+        (dimension, remainders.index(operands), operands[1]): operands[0]
+        for dimension, operands in enumerate(quotients)
+        if operands and operands in remainders
+    }
+
+
+def _common(places: list[dict[Any, Form]]) -> Iterator[list[Form]]:
+    """The forms that all have, side by side."""
+    for key in places[0]:
+        if all(key in place for place in places):
+            yield [place[key] for place in places]
+
+
+def _operands(index: Form, what: str) -> tuple[Form, ...]:
+    """The operands of an index that is one operation and nothing else; none of any other."""
+    if index.constant or len(index.terms) != 1:
+        return ()
+    term, factor = index.terms[0]
+    return term.operands if isinstance(term, Opaque) and factor == 1 and term.what[0] == what else ()
+
+
 class _Decision:
     """Whether the iterations of a loop touch different elements of everything that is written in them."""
 
@@ -421,7 +446,8 @@ class _Decision:
     def _are_apart(self, accesses: list[Access]) -> bool:
         if len({access.buffer for access in accesses}) > 1:
             return False
-        return any(self._is_apart(forms) for forms in zip(*(access.indices for access in accesses), strict=True))
+        places = [{**dict(enumerate(access.indices)), **_joined(access.indices)} for access in accesses]
+        return any(self._is_apart(tuple(forms)) for forms in _common(places))
 
     def _is_apart(self, forms: tuple[Form, ...]) -> bool:
         """Whether indices of different iterations differ."""
