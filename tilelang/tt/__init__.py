@@ -18,6 +18,7 @@ except ImportError as error:
 from typing import TYPE_CHECKING, Any
 
 from . import _library, errors, transform
+from ._imports import when_imported
 from ._version import __version__
 from .device import Device, devices
 from .errors import explain
@@ -129,3 +130,12 @@ def __getattr__(name: str) -> Any:
 
 # By name the passes are in the host's registry from here on, or from when a host is imported.
 _library.load_beside_ffi()
+
+
+def _register_target() -> None:
+    from . import backend
+
+    backend.register()
+
+
+when_imported("tvm", _register_target)

@@ -4,18 +4,16 @@ import contextlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from . import errors
+from ._imports import when_imported
 
 if TYPE_CHECKING:
     import ctypes
 
-_INTERNAL = ("tilelang.tt.", "tvm.", "tvm_ffi.")
+_INTERNAL = ("tilelang.", "tvm.", "tvm_ffi.")
 
 _handle: "ctypes.CDLL | None" = None
 
@@ -26,32 +24,12 @@ def load_beside_ffi() -> None:
     Importing it takes longer than all else that a command line does which only reads plans. Where the passes do not
     load, the first call that needs one tells why.
     """
-    if "tvm_ffi" in sys.modules:
-        with contextlib.suppress(errors.HostError):
-            load()
-    else:
-        sys.meta_path.insert(0, _LoadAfterFfi())
+    when_imported("tvm_ffi", _try_to_load)
 
 
-class _LoadAfterFfi:
-    """A finder that leaves finding to the others, and has tvm-ffi followed by the passes."""
-
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name != "tvm_ffi":
-            return None
-        others = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
-        spec = next(filter(None, others), None)
-        if spec is not None and spec.loader is not None:
-            spec.loader.exec_module = self._followed(spec.loader.exec_module)  # type: ignore[method-assign, assignment]
-        return spec
-
-    def _followed(self, exec_module: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
-        def exec_and_load(module: ModuleType) -> None:
-            exec_module(module)
-            with contextlib.suppress(errors.HostError):
-                load()
-
-        return exec_and_load
+def _try_to_load() -> None:
+    with contextlib.suppress(errors.HostError):
+        load()
 
 
 def load() -> None:

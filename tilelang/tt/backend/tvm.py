@@ -1,0 +1,112 @@
+"""Target "tenstorrent" in TVM: ``tvm.compile(mod, target="tenstorrent", tir_pipeline="tenstorrent")``."""
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from ..errors import refusal
+from ..plan import Plan, make_plan
+from . import lowering
+from .payload import unpack
+from .target import KIND, NAME
+
+if TYPE_CHECKING:
+    from tvm.ir import IRModule
+    from tvm.target import Target
+
+_SHOW = "tilelang.tt.show"
+# A function of every library, which shows the kernels that the library carries.
+_KERNELS = "tilelang_tt_kernels"
+_shown: ContextVar[list[str]] = ContextVar("shown")
+
+
+def register() -> None:
+    """Make TVM compile for our targets; one that has no such pipelines refuses them by itself."""
+    import tvm_ffi
+
+    try:
+        from tvm.runtime import Executable
+        from tvm.tirx import register_tir_pipeline
+    except ImportError:
+        return
+    register_tir_pipeline(NAME, _pipeline)
+    tvm_ffi.register_global_func(f"target.build.{KIND}", _build, override=True)
+    tvm_ffi.register_global_func(_SHOW, lambda text: _shown.get().append(str(text)), override=True)
+    Executable.plan = property(_plan)
+    Executable.backend = property(_backend)
+    lowering.register_launcher()
+
+
+def plan_of(executable: Any) -> Plan:
+    """The plan of the kernels that a library carries; what ``tvm.compile`` gives has it as its attribute ``plan`` too.
+
+    Args:
+        executable: What ``tvm.compile`` gives, or ``tvm.runtime.load_module`` of what that has exported.
+
+    Raises:
+        ArgumentError: It has not been compiled for a target of ours.
+    """
+    if not _is_ours(executable):
+        raise refusal(
+            "TT944", f'found {type(executable).__name__}; expected what tvm.compile gives for target "{NAME}"'
+        )
+    return make_plan(_kernels_of(executable))
+
+
+def _pipeline() -> tuple[Any, Any, Any]:
+    """The three parts that TVM expects: for the module, then for the host's functions, then for the device's."""
+    from tvm import tirx
+    from tvm.ir.transform import Sequential, module_pass
+
+    lower = module_pass(lambda mod, _: _lower(mod), opt_level=0, name=f"tt.{NAME}")
+    _, finalize_host, _ = tirx.get_tir_pipeline("default")
+    return Sequential([lower, tirx.transform.MakePackedAPI()]), finalize_host, lambda: Sequential([])
+
+
+def _lower(mod: "IRModule") -> "IRModule":
+    from tvm import tirx
+
+    lowered = lowering.lower(mod)
+    out = lowering.to_module(lowered)
+    if lowered:
+        calls = [tirx.Evaluate(tirx.call_packed(_SHOW, item.text)) for item in lowered]
+        show = tirx.PrimFunc([], tirx.stmt_seq(*calls))
+        out[_KERNELS] = show.with_attr({"global_symbol": _KERNELS, "target": lowered[0].entry.attrs["target"]})
+    return out
+
+
+def _build(mod: "IRModule", target: "Target") -> None:
+    """No module: the host's code has all that it runs."""
+    lowering.source(mod)
+
+
+def _is_ours(executable: Any) -> bool:
+    module = getattr(executable, "mod", executable)
+    return hasattr(module, "implements_function") and bool(module.implements_function(_KERNELS))
+
+
+def _kernels_of(executable: Any) -> "IRModule":
+    from tvm.ir import IRModule
+
+    texts: list[str] = []
+    token = _shown.set(texts)
+    try:
+        executable[_KERNELS]()
+    finally:
+        _shown.reset(token)
+    return IRModule({str(func.attrs["global_symbol"]): func for func in map(unpack, texts)})
+
+
+def _plan(executable: Any) -> Plan:
+    _check_attribute(executable, "plan")
+    return plan_of(executable)
+
+
+def _backend(executable: Any) -> str:
+    _check_attribute(executable, "backend")
+    return "reference"
+
+
+def _check_attribute(executable: Any, name: str) -> None:
+    """Executables of other targets are to look as if nobody had added anything."""
+    if not _is_ours(executable):
+        raise AttributeError(f"'{type(executable).__name__}' object has no attribute '{name}'", name=name)
