@@ -7,6 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
+os.environ.setdefault("TILELANG_PRINT_ON_COMPILATION", "0")  # what it logs would be the output of examples
 # `python -m pytest` puts the checkout on the path, whose tilelang/ would stand before the installed one.
 sys.path[:] = [str(HERE), *(entry for entry in sys.path if Path(entry).resolve() != REPOSITORY)]
 

@@ -6,10 +6,10 @@ Nothing here runs on a chip: what is compiled executes on the CPU, by the refere
 import sys
 
 from . import tilelang, tvm
-from .target import register_tags, target
+from .target import make_target, register_tags
 from .tvm import plan_of
 
-__all__ = ["plan_of", "register", "target"]
+__all__ = ["make_target", "plan_of", "register"]
 
 
 def register() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _native
-from ..executor import dtype_of, execute
+from ..executor import execute
+from ..executor.arrays import dtype_of
 from ..plan import Buffer, make_plan
 from .payload import unpack
 

@@ -90,9 +90,9 @@ def source(programs: "IRModule") -> str:
 
 def _without_results(program: "PrimFunc") -> "PrimFunc":
     """The program without the attributes that the plan says better."""
-    for key in program.attrs.keys():
-        if key == _PLAN or key.startswith("tt_"):
-            program = program.without_attr(key)
+    results = [key for key in dict(program.attrs) if key == _PLAN or key.startswith("tt_")]
+    for key in results:
+        program = program.without_attr(key)
     return program
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from .. import _host, transform
+from .. import transform
 from .._version import __version__
 from ..device import Device, as_attribute, devices
 from ..errors import refusal
@@ -19,11 +19,11 @@ _PACKAGE = "tilelang.tt"
 _VERSION = f"{_PACKAGE}={__version__}"
 
 
-def target(device: "str | Device | None" = None, **inputs: Any) -> "Target":
+def make_target(device: "str | Device | None" = None, **inputs: Any) -> "Target":
     """The host's target of a device, with inputs for all kernels that are compiled for it.
 
-    ``Target("tenstorrent/blackhole_p150")`` is the same as ``target("blackhole_p150")``. This function is for all else:
-    a device of your own, and inputs such as a policy.
+    ``Target("tenstorrent/blackhole_p150")`` is the same as ``make_target("blackhole_p150")``. This function is for all
+    else: a device of your own, and inputs such as a policy.
 
     Args:
         device: The name of one of :func:`tilelang.tt.devices`, or a :class:`tilelang.tt.Device`. Without one, kernels
@@ -116,7 +116,8 @@ def _parse(option: str, value: str) -> Any:
         return json.loads(value)
     except ValueError:
         raise refusal(
-            "TT942", f'a target "{NAME}" has "{option}" among its libs; expected an input and its value, as in tile_height=16'
+            "TT942",
+            f'a target "{NAME}" has "{option}" among its libs; expected an input and its value, as in tile_height=16',
         ) from None
 
 
