@@ -30,6 +30,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/footprint.py
 	$(BIN)/python benchmarks/cli.py
 	$(BIN)/python benchmarks/execution.py
+	$(BIN)/python benchmarks/target.py
 
 docs lint: $(VENV)/.developer
 	$(BIN)/python -m nox -s $@
