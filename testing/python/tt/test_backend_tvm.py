@@ -10,7 +10,7 @@ from support.process import run_python
 from tvm.script import tirx as T
 
 from tilelang.tt import apply_tt_defaults, errors
-from tilelang.tt.backend import make_target, plan_of
+from tilelang.tt.backend import make_target, plan_of, source_of
 from tilelang.tt.plan import make_plan
 
 if host.ON_TILELANG:
@@ -140,6 +140,9 @@ def test_what_the_executable_says():
     executable = compiled(gemm_of(), "tenstorrent/blackhole_p150")
     assert executable.backend == "reference"
     assert executable.plan == plan_of(executable)
+    assert executable.source == source_of(executable)
+    assert str(executable.plan).rstrip() in executable.source
+    assert "def gemm_core(" in executable.source
     assert executable.plan.kernels == make_plan(gemm_of(), device="blackhole_p150").kernels
 
 
@@ -147,6 +150,7 @@ def test_executables_of_other_targets():
     other = tvm.compile(tvm.IRModule({}), target="llvm")
     assert not hasattr(other, "plan")
     assert not hasattr(other, "backend")
+    assert not hasattr(other, "source")
     with pytest.raises(errors.ArgumentError, match=r"^TT944: found Executable"):
         plan_of(other)
 

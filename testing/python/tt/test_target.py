@@ -10,7 +10,7 @@ from tvm.target import Target
 
 from tilelang.tt import Device, __version__, devices, errors
 from tilelang.tt.backend import make_target
-from tilelang.tt.backend.target import inputs_of, is_ours
+from tilelang.tt.backend.target import inputs_of, is_ours, normalize
 
 VERSION = f"tilelang.tt={__version__}"
 NAMES = [device.name for device in devices()]
@@ -47,6 +47,22 @@ def test_ours():
     assert is_ours(make_target().with_host("c"))
     assert not is_ours(Target("c"))
     assert not is_ours(Target({"kind": "ext_dev", "keys": ["another"]}))
+
+
+@pytest.mark.parametrize("name", ["tenstorrent", "tenstorrent/blackhole_p150"])
+def test_normalized(name):
+    """Whatever form it has, the target comes to have this package's version."""
+    made = Target(name)
+    config = {key: value for key, value in dict(made.export()).items() if key != "libs"}
+    for form in (name, config, str(Target(config)), Target(config), {"tag": name, "libs": []}):
+        found = normalize(form)
+        assert (inputs_of(found), list(found.attrs["libs"])) == (inputs_of(made), [VERSION])
+    assert normalize(made) is None
+
+
+@pytest.mark.parametrize("form", ["c", {"kind": "c"}, '{"kind": "c"}', "tenstorrents", None, 3], ids=str)
+def test_others_stay(form):
+    assert normalize(form) is None
 
 
 def test_another_model_of_a_tag():

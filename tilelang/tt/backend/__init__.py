@@ -7,9 +7,9 @@ import sys
 
 from . import tilelang, tvm
 from .target import make_target, register_tags
-from .tvm import plan_of
+from .tvm import plan_of, source_of
 
-__all__ = ["make_target", "plan_of", "register"]
+__all__ = ["make_target", "plan_of", "register", "source_of"]
 
 
 def register() -> None:

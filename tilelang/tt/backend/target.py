@@ -77,6 +77,17 @@ def inputs_of(target: "Target") -> dict[str, Any]:
     return inputs
 
 
+def is_meant(target: Any) -> bool:
+    """Whether a target, in any form that hosts take, is one of ours; the device may be one that there is not."""
+    from tvm.target import Target
+
+    if isinstance(target, dict):
+        return NAME in target.get("keys", ()) or is_meant(target.get("tag"))
+    if isinstance(target, str):
+        return target.partition("/")[0] == NAME or (target.lstrip().startswith("{") and is_meant(json.loads(target)))
+    return isinstance(target, Target) and is_ours(target)
+
+
 def normalize(target: Any) -> "Target | None":
     """What TileLang is to take a target for: ours with this package's version in it; None where it is right already.
 
@@ -85,14 +96,14 @@ def normalize(target: Any) -> "Target | None":
     """
     from tvm.target import Target
 
-    if isinstance(target, str) and target.partition("/")[0] == NAME:
-        device = target.partition("/")[2]
-        return Target(_config(Device.from_name(device) if device else None, {}))
-    if isinstance(target, dict) and (NAME in target.get("keys", ()) or _is_tag(target.get("tag"))):
-        target = Target(target)
-    if not isinstance(target, Target) or not is_ours(target):
+    if not is_meant(target):
         return None
-    return _with_version(target)
+    if isinstance(target, str) and not target.lstrip().startswith("{"):
+        return make_target(target.partition("/")[2] or None)
+    known = target if isinstance(target, Target) else Target(target)
+    libs = [str(option) for option in known.attrs.get("libs", [])]
+    expected = [_VERSION, *(option for option in libs if option.partition("=")[0] != _PACKAGE)]
+    return None if libs == expected else Target({**dict(known.export()), "libs": expected})
 
 
 def _config(device: Device | None, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -107,10 +118,6 @@ def _config(device: Device | None, inputs: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _is_tag(tag: Any) -> bool:
-    return isinstance(tag, str) and tag.partition("/")[0] == NAME
-
-
 def _parse(option: str, value: str) -> Any:
     try:
         return json.loads(value)
@@ -119,11 +126,3 @@ def _parse(option: str, value: str) -> Any:
             "TT942",
             f'a target "{NAME}" has "{option}" among its libs; expected an input and its value, as in tile_height=16',
         ) from None
-
-
-def _with_version(target: "Target") -> "Target | None":
-    from tvm.target import Target
-
-    libs = [str(option) for option in target.attrs.get("libs", [])]
-    expected = [_VERSION, *(option for option in libs if option.partition("=")[0] != _PACKAGE)]
-    return None if libs == expected else Target({**dict(target.export()), "libs": expected})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import refusal
 from ..plan import Plan, make_plan
 from . import lowering
-from .target import KIND, NAME, inputs_of, is_ours, normalize
+from .target import KIND, NAME, inputs_of, is_meant, is_ours, normalize
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -74,7 +74,7 @@ def _refuse(missing: list[str]) -> None:
     from tilelang.backend.target import register_target_normalizer
 
     def refuse(target: Any) -> None:
-        if (target if isinstance(target, str) else NAME if _is_ours(target) else "").partition("/")[0] == NAME:
+        if is_meant(target):
             raise refusal(
                 "TT940",
                 f'this TileLang cannot compile for target "{NAME}": it has no {", ".join(missing)}\n'
@@ -82,12 +82,6 @@ def _refuse(missing: list[str]) -> None:
             )
 
     register_target_normalizer(NAME, refuse, override=True)
-
-
-def _is_ours(target: Any) -> bool:
-    from tvm.target import Target
-
-    return isinstance(target, Target) and is_ours(target)
 
 
 def _lower(mod: "IRModule", target: "Target") -> "IRModule":

@@ -1,5 +1,6 @@
 """Target "tenstorrent" in TVM: ``tvm.compile(mod, target="tenstorrent", tir_pipeline="tenstorrent")``."""
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,7 @@ from ..errors import refusal
 from ..plan import Plan, make_plan
 from . import lowering
 from .payload import unpack
-from .target import KIND, NAME
+from .target import KIND, NAME, make_target
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -31,8 +32,9 @@ def register() -> None:
     register_tir_pipeline(NAME, _pipeline)
     tvm_ffi.register_global_func(f"target.build.{KIND}", _build, override=True)
     tvm_ffi.register_global_func(_SHOW, lambda text: _shown.get().append(str(text)), override=True)
-    Executable.plan = property(_plan)
-    Executable.backend = property(_backend)
+    Executable.plan = _attribute("plan", plan_of)
+    Executable.source = _attribute("source", source_of)
+    Executable.backend = _attribute("backend", lambda executable: "reference")
     lowering.register_launcher()
 
 
@@ -45,11 +47,25 @@ def plan_of(executable: Any) -> Plan:
     Raises:
         ArgumentError: It has not been compiled for a target of ours.
     """
-    if not _is_ours(executable):
-        raise refusal(
-            "TT944", f'found {type(executable).__name__}; expected what tvm.compile gives for target "{NAME}"'
-        )
     return make_plan(_kernels_of(executable))
+
+
+def source_of(executable: Any) -> str:
+    """The plan as text and the program of a core, of each kernel that a library carries.
+
+    What ``tvm.compile`` gives has it as its attribute ``source`` too.
+
+    Args:
+        executable: As of :func:`plan_of`.
+
+    Raises:
+        ArgumentError: It has not been compiled for a target of ours.
+    """
+    from tvm import tirx
+    from tvm.ir import IRModule
+
+    kernels = tirx.transform.BindTarget(make_target().with_host("c"))(_kernels_of(executable))
+    return lowering.source(IRModule({item.name: item.program for item in lowering.lower(kernels)}))
 
 
 def _pipeline() -> tuple[Any, Any, Any]:
@@ -87,6 +103,10 @@ def _is_ours(executable: Any) -> bool:
 def _kernels_of(executable: Any) -> "IRModule":
     from tvm.ir import IRModule
 
+    if not _is_ours(executable):
+        raise refusal(
+            "TT944", f'found {type(executable).__name__}; expected what tvm.compile gives for target "{NAME}"'
+        )
     texts: list[str] = []
     token = _shown.set(texts)
     try:
@@ -96,17 +116,12 @@ def _kernels_of(executable: Any) -> "IRModule":
     return IRModule({str(func.attrs["global_symbol"]): func for func in map(unpack, texts)})
 
 
-def _plan(executable: Any) -> Plan:
-    _check_attribute(executable, "plan")
-    return plan_of(executable)
+def _attribute(name: str, value: Callable[[Any], Any]) -> property:
+    """Of executables for our targets; others are to look as if nobody had added anything."""
 
+    def get(executable: Any) -> Any:
+        if not _is_ours(executable):
+            raise AttributeError(f"'{type(executable).__name__}' object has no attribute '{name}'", name=name)
+        return value(executable)
 
-def _backend(executable: Any) -> str:
-    _check_attribute(executable, "backend")
-    return "reference"
-
-
-def _check_attribute(executable: Any, name: str) -> None:
-    """Executables of other targets are to look as if nobody had added anything."""
-    if not _is_ours(executable):
-        raise AttributeError(f"'{type(executable).__name__}' object has no attribute '{name}'", name=name)
+    return property(get, doc=value.__doc__)
