@@ -84,7 +84,7 @@ def is_meant(target: Any) -> bool:
     if isinstance(target, dict):
         return NAME in target.get("keys", ()) or is_meant(target.get("tag"))
     if isinstance(target, str):
-        return target.partition("/")[0] == NAME or (target.lstrip().startswith("{") and is_meant(json.loads(target)))
+        return target.partition("/")[0] == NAME or is_meant(_config_of(target))
     return isinstance(target, Target) and is_ours(target)
 
 
@@ -98,7 +98,7 @@ def normalize(target: Any) -> "Target | None":
 
     if not is_meant(target):
         return None
-    if isinstance(target, str) and not target.lstrip().startswith("{"):
+    if isinstance(target, str) and _config_of(target) is None:
         return make_target(target.partition("/")[2] or None)
     known = target if isinstance(target, Target) else Target(target)
     libs = [str(option) for option in known.attrs.get("libs", [])]
@@ -116,6 +116,14 @@ def _config(device: Device | None, inputs: dict[str, Any]) -> dict[str, Any]:
             options["device"] = stated
     config["libs"] = [_VERSION, *(f"{key}={json.dumps(value)}" for key, value in sorted(options.items()))]
     return config
+
+
+def _config_of(text: str) -> Any:
+    """What a text states in JSON, as hosts print targets; None of another text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _parse(option: str, value: str) -> Any:
