@@ -79,7 +79,7 @@ def test_outputs_in_place():
     kernel = tilelang.compile(small_gemm(), target="tenstorrent/blackhole_p150")
     a, b = operands((96, 64), (64, 64))
     c = torch.full((96, 64), torch.nan)
-    assert kernel(a, b, c) is None
+    assert not kernel(a, b, c)  # TileLang gives an empty list
     torch.testing.assert_close(c, a @ b, rtol=1e-4, atol=1e-4)
 
 
@@ -131,7 +131,7 @@ def test_lower():
     (program,) = artifact.device_mod.functions.values()
     assert program.attrs["tt_device"] == "blackhole_p150"
     assert "tt_core_program" in program.attrs
-    assert "kernel main" in artifact.kernel_source
+    assert artifact.kernel_source.startswith("/*\nmain on blackhole_p150\n")
 
 
 def test_what_the_kernel_says():
