@@ -244,12 +244,13 @@ def attention(heads, tokens, features, dtype="float32", block=32):
     return main
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("device", ["wormhole_n150", "blackhole_p100"])
+@pytest.mark.parametrize(
+    ("device", "dtype"), [("wormhole_n150", "float32"), ("blackhole_p100", "float32"), ("blackhole_p100", "bfloat16")]
+)
 def test_flash_attention(device, dtype):
-    kernel = tilelang.compile(attention(4, 128, 64, dtype), target=f"tenstorrent/{device}", out_idx=[3])
+    kernel = tilelang.compile(attention(4, 96, 32, dtype), target=f"tenstorrent/{device}", out_idx=[3])
     assert kernel.plan.kernel().device.worker_grid == {"wormhole_n150": (8, 8), "blackhole_p100": (11, 10)}[device]
-    q, k, v = operands(*[(4, 128, 64)] * 3, dtype=dtype)
+    q, k, v = operands(*[(4, 96, 32)] * 3, dtype=dtype)
     expected = torch.nn.functional.scaled_dot_product_attention(q, k, v)
     torch.testing.assert_close(kernel(q, k, v), expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
