@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _native
-from ..executor import execute
-from ..executor.arrays import dtype_of
+from ..executor import dtype_of, execute
 from ..plan import Buffer, make_plan
 from .payload import unpack
 
@@ -81,4 +80,5 @@ def _array_at(address: int, buffer: Buffer, sizes: dict[str, int]) -> npt.NDArra
     shape = [_native.evaluate(size, sizes) if isinstance(size, str) else size for size in buffer.shape]
     dtype = dtype_of(buffer.dtype)
     memory = (ctypes.c_uint8 * (prod(shape) * dtype.itemsize)).from_address(address)
-    return np.frombuffer(memory, dtype).reshape(shape)
+    array: npt.NDArray[Any] = np.ctypeslib.as_array(memory).view(dtype).reshape(shape)
+    return array
