@@ -50,6 +50,8 @@ def tests(session: nox.Session, host: str) -> None:
     session.install("--quiet", *HOSTS[host], *TEST_REQUIREMENTS, wheel(session))
     kernels = os.environ.get("NOX_KERNELS")
     session.run("pytest", *([f"--kernels={kernels}"] if kernels else []), *session.posargs)
+    if host == "tilelang" and not session.posargs:  # `make bench` runs the parts that apache-tvm has
+        session.run("python", "benchmarks/execution.py")
 
 
 @nox.session
