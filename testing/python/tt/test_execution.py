@@ -296,7 +296,7 @@ def test_one_kernel_of_a_module():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"engine": "gpu"}, "TT914: engine is 'gpu'; expected one of: reference"),
+        ({"engine": "gpu"}, "TT914: engine is 'gpu'; expected one of: reference, llvm"),
         ({"threads": 0}, "TT914: threads is 0"),
         ({"threads": 1.5}, "TT914: threads is 1.5"),
         ({"order": "backwards"}, "TT914: order is 'backwards'"),
@@ -499,3 +499,51 @@ if ON_TILELANG:
         execution = run(main, a, np.zeros_like(a), order="random", threads=2)
         assert np.array_equal(execution.outputs["C"], a.reshape(5, 8, 40)[::-1].reshape(40, 40))
         assert {one.comparison for one in execution.counts} == {"equal"}
+
+
+# ---- LLVM ------------------------------------------------------------------------------------------------------------
+
+needs_llvm = pytest.mark.skipif(ON_TILELANG, reason="the host has no LLVM")
+
+
+def assert_close(ours, theirs):
+    for one, other in zip(
+        *(result if isinstance(result, tuple) else (result,) for result in (ours, theirs)), strict=True
+    ):
+        tolerance = 0 if one.dtype.kind in "iu" else 1e-2 if one.itemsize == 2 else 1e-5
+        np.testing.assert_allclose(one.astype("float64"), other.astype("float64"), rtol=tolerance, atol=tolerance)
+
+
+@needs_llvm
+@pytest.mark.parametrize("case", [case for case in CASES if "atomic_add" not in case.id])
+def test_llvm_agrees(case):
+    func = small(case)
+    given = arguments(func)
+    expected = execute(func, *given)
+    for turn, inputs in enumerate([*POLICIES, *DEVICES]):
+        assert_close(execute(func, *given, engine="llvm", threads=1 + turn % 2, order="random", **inputs), expected)
+
+
+@needs_llvm
+def test_llvm_and_symbolic_sizes():
+    @T.prim_func
+    def double(x: T.handle, y: T.handle):
+        m = T.int32()
+        X = T.match_buffer(x, (m, 5), "float32")
+        Y = T.match_buffer(y, (m, 5), "float32")
+        bx = T.launch_thread("blockIdx.x", (m + 7) // 8)
+        tx = T.launch_thread("threadIdx.x", 8)
+        for j in range(5):
+            if bx * 8 + tx < m:
+                Y[bx * 8 + tx, j] = X[bx * 8 + tx, j] * T.float32(2)
+
+    for rows in (1, 8, 1001):
+        x = numbers((rows, 5))
+        np.testing.assert_array_equal(execute(double, x, engine="llvm"), 2 * x)
+
+
+@needs_llvm
+def test_llvm_does_not_watch_memory():
+    case = CASES[0].values[0]
+    with pytest.raises(errors.OptionError, match="TT914: poison is True"):
+        execute(small(case), *arguments(small(case)), engine="llvm", poison=True)

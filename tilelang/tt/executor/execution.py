@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tvm.tirx import PrimFunc
 
 Order: TypeAlias = "str | Sequence[int] | None"
+_Done = TypeVar("_Done")
 
 _PATTERNS = ("nan", "inf", "random")
 
@@ -344,6 +345,25 @@ def _run_reference(prepared: Prepared, numbers: list[int], threads: int, poisons
     )
 
 
+def _run_llvm(prepared: Prepared, numbers: list[int], threads: int, poisons: list[Poison]) -> Execution:
+    """On the logical arrays: there is no padding, and nothing is counted."""
+    from . import llvm
+
+    if poisons:
+        raise refusal("TT914", 'poison is True; expected False for engine="llvm", which does not watch memory')
+    compiled = llvm.Compiled(passes.threads_to_loops(prepared.core_program))
+    arrays = {parameter.index: llvm.aligned(prepared.values[parameter.index]) for parameter in prepared.tensors}
+    tensors = {index: llvm.tensor(array) for index, array in arrays.items()}
+    arguments = [tensors.get(parameter.index, prepared.values[parameter.index]) for parameter in prepared.parameters]
+    for launch in range(len(prepared.kernel.launches)):
+
+        def run_core(number: int, launch: int = launch) -> None:
+            compiled.run([*arguments, *prepared.schedule_arguments(launch, number)])
+
+        _map(run_core, numbers, threads)
+    return Execution(results(prepared, arrays), prepared.kernel, prepared.plan, counts=(), findings=())
+
+
 def results(prepared: Prepared, arrays: Mapping[int, Array]) -> dict[str, Any]:
     """What the kernel writes, by name, of the arrays of all tensors by parameter."""
     out: dict[str, Any] = {}
@@ -392,7 +412,7 @@ def _tensors(prepared: Prepared, poison: Poison | None) -> dict[int, Tensor]:
     return tensors
 
 
-def _map(function: Callable[[int], Core], numbers: list[int], threads: int) -> list[Core]:
+def _map(function: Callable[[int], _Done], numbers: list[int], threads: int) -> list[_Done]:
     if threads == 1:
         return [function(number) for number in numbers]
     with ThreadPoolExecutor(threads) as pool:
@@ -438,4 +458,4 @@ def _said(unwritten: Unwritten) -> str:
 
 
 _Engine: TypeAlias = Callable[[Prepared, list[int], int, list[Poison]], Execution]
-_ENGINES: dict[str, _Engine] = {"reference": _run_reference}
+_ENGINES: dict[str, _Engine] = {"reference": _run_reference, "llvm": _run_llvm}
