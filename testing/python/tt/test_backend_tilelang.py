@@ -9,7 +9,6 @@ from support import host
 
 if not host.ON_TILELANG:
     pytest.skip("for TileLang", allow_module_level=True)
-pytest.importorskip("tilelang.tt.executor.execution")
 
 import tilelang.language as T
 import torch

@@ -15,7 +15,6 @@ from tilelang.tt.plan import make_plan
 
 if host.ON_TILELANG:
     pytest.skip("TileLang has a back end of its own", allow_module_level=True)
-pytest.importorskip("tilelang.tt.executor.execution")
 
 
 @pytest.fixture(autouse=True)
