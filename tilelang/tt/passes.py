@@ -87,7 +87,7 @@ def grid_to_persistent(mod: "ModuleOrFunc") -> "ModuleOrFunc":
         mod: An IRModule or a PrimFunc after :func:`infer_default_tt_schedule`. It is not changed.
 
     Returns:
-        The same kind of object. Every kernel is a core program: a function with the parameters of the kernel, and one
+        The same kind of object. Every kernel is a core program, with the parameters of the kernel and one
         more for each argument of its runtime argument schema whose source is the schedule;
         :func:`tilelang.tt.core_program_attrs` says which. Core programs stay as they are.
 
@@ -108,7 +108,7 @@ def threads_to_loops(mod: "ModuleOrFunc") -> "ModuleOrFunc":
         mod: An IRModule or a PrimFunc, with or without a launch grid. It is not changed.
 
     Returns:
-        The same kind of object. No function in it has a thread index: a loop stands around what used one.
+        The same kind of object. No function in it has a thread index, and a loop stands around what used one.
 
     Raises:
         ArgumentError: ``mod`` is neither an IRModule nor a PrimFunc.

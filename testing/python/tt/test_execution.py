@@ -323,6 +323,7 @@ def test_other_arguments():
 def test_scalars(n):
     x = numbers((32, 64))
     execution = run(kernels_tirx.scalar_params(**SIZES["scalar_params"]), x, n, 0.5)
+    assert execution.kernel.shape_variables == (() if n >= 1 else ("n",))
     assert np.array_equal(execution.result, np.where(np.arange(64) < n, x * np.float32(0.5), 0))
 
 
@@ -439,6 +440,12 @@ def test_torch(dtype):
 
 
 # What is printed.
+
+
+@pytest.mark.skipif(ON_TILELANG, reason="the host has no LLVM")
+def test_text_of_an_engine_that_does_not_count():
+    lines = str(run(double(), numbers(64), engine="llvm")).splitlines()
+    assert lines[1:] == ["result C: (64,) float32", "nothing counted, nothing looked for"]
 
 
 def test_text():

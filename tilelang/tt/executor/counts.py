@@ -45,7 +45,7 @@ class BufferCounts:
     written_bytes_per_core: "IntArray"
     has_single_elements: bool
     planned: BufferTraffic
-    _reach: "_Reach"
+    _reach: Any
 
     @cached_property
     def comparison(self) -> str:

@@ -53,7 +53,7 @@ class Execution:
 
     @property
     def result(self) -> Any:
-        """What :func:`execute` gives: the only output, or all of them as a tuple."""
+        """What :func:`tilelang.tt.execute` gives: the only output, or all of them as a tuple."""
         outputs = tuple(self.outputs.values())
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -75,11 +75,15 @@ class Execution:
             yield f"result {name}: {tuple(output.shape)} {str(output.dtype).removeprefix('torch.')}"
 
     def _notes(self) -> Iterable[str]:
+        if not self.counts:
+            return ["nothing counted, nothing looked for"]
         return [f"finding: {finding}" for finding in self.findings] or ["no findings"]
 
 
 def _table(counts: Sequence[BufferCounts]) -> list[str]:
     heading = ("tensor", "elements read", "written", "bytes of boxes read", "written", "and the plan's")
+    if not counts:
+        return []
     several = any(one.launch for one in counts)
     rows = [
         (
@@ -137,7 +141,7 @@ def execute(
         **inputs: The other keyword arguments of :func:`tilelang.tt.apply_tt_defaults`.
 
     Returns:
-        What the kernel writes: an array, or a tuple of them in parameter order; tensors of torch where one was given.
+        An array of what the kernel writes, or a tuple of them in parameter order; tensors of torch where one was given.
         Elements that no core writes are those of the array that was given, or zero.
 
     Raises:
@@ -166,10 +170,10 @@ def run(
     kernel: str | None = None,
     **inputs: Any,
 ) -> Execution:
-    """Execute a kernel as :func:`execute` does, and give all that is known of it.
+    """Execute a kernel as :func:`tilelang.tt.execute` does, and give all that is known of it.
 
     Args:
-        mod: As of :func:`execute`, and so are all the others.
+        mod: As of :func:`tilelang.tt.execute`, and so are all the others.
         *arrays: As there.
         device: As there.
         policy: As there.

@@ -131,6 +131,7 @@ class Tensor(Memory):
         return values
 
     def load_box(self, core: Core, start: tuple[int, ...], extent: tuple[int, ...]) -> Array:
+        self._check_lanes(core, "read", start, extent)
         inside, values = self._read(core, start, extent)
         self.ledger.count_lanes(core, "read", inside)
         return values
@@ -140,6 +141,7 @@ class Tensor(Memory):
         self.ledger.count_box(core, "written", inside)
 
     def store_box(self, core: Core, start: tuple[int, ...], values: Array) -> None:
+        self._check_lanes(core, "write", start, values.shape)
         inside = self._change(core, start, values.shape, lambda _, part: values[part], self.ledger.store)
         self.ledger.count_lanes(core, "written", inside)
 
@@ -216,6 +218,16 @@ class Tensor(Memory):
     def _check_edge(self, core: Core, deed: str, start: tuple[int, ...], extent: tuple[int, ...] | None = None) -> None:
         if not self.edge.is_defined:
             raise refusal("TT910", f"{self._place(core, deed, start, extent)}; expected one inside of {self.shape}")
+
+    def _check_lanes(self, core: Core, deed: str, start: tuple[int, ...], extent: tuple[int, ...]) -> None:
+        """Refuse the first single element of a box that is outside, where that means nothing."""
+        box = list(zip(start, extent, self.shape, strict=True))
+        if self.edge.is_defined or all(first >= 0 and first + length <= size for first, length, size in box):
+            return
+        elements = (tuple(first + i for first, i in zip(start, place, strict=True)) for place in np.ndindex(extent))
+        for element in elements:
+            if not all(0 <= i < size for i, size in zip(element, self.shape, strict=True)):
+                self._check_edge(core, deed, element)
 
     def _edge_value(self, core: Core, start: tuple[int, ...], extent: tuple[int, ...] | None = None) -> Any:
         if self.edge.value is None:
