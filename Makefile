@@ -15,6 +15,7 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find src tilelang tilelang_tt_p
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/gemm.py
+	$(if $(filter tilelang,$(HOST)),$(BIN)/python examples/flash_attention.py)
 
 test: $(VENV)/.installed
 	$(BIN)/pytest

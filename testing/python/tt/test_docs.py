@@ -66,22 +66,23 @@ def test_demo_fits_a_terminal_and_shows_the_numbers():
     lines = subprocess.run(demo, capture_output=True, text=True, check=True).stdout.splitlines()
     assert len(lines) <= 45
     assert max(map(len, lines)) <= 100
-    assert "11 x 16 x 1 = 176 work tiles" in "".join(lines)
-    # 22 tiles of 2048 bytes, 700 elements of two bytes in them.
-    assert "bias read Float16_b 700 32x704 dram_interleaved 22 12 45,056 96%" in [
+    assert "10 x 16 x 1 = 160 work tiles" in "".join(lines)
+    # 10 tiles of 4096 bytes, 300 elements of four bytes in them.
+    assert "bias read Float32 300 32x320 dram_interleaved 32x32 10 12 40,960 97%" in [
         " ".join(line.split()) for line in lines
     ]
+    assert lines[-1].startswith("C = A @ B + bias holds")
 
 
 def test_one_kernel_on_four_devices():
     demo = [sys.executable, str(ROOT / "examples" / "devices.py")]
     _, *rows = subprocess.run(demo, capture_output=True, text=True, check=True).stdout.splitlines()
-    # 11 x 16 work tiles; A has 32 x 16 pages.
+    # 10 x 16 work tiles; A has 16 x 4 pages.
     assert [" ".join(row.split()) for row in rows] == [
-        "wormhole_n150 8x 8 3 12 43",
-        "wormhole_n300 8x 8 3 12 43",
-        "blackhole_p150 11x10 2 8 64",
-        "n150_corner 5x 3 12 12 43",
+        "wormhole_n150 8x 8 3 12 6",
+        "wormhole_n300 8x 8 3 12 6",
+        "blackhole_p150 11x10 2 8 8",
+        "n150_corner 5x 3 11 12 6",
     ]
 
 
