@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import logging
+import warnings
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _native
+from ..errors import TTWarning
 from ..executor import dtype_of, execute
 from ..plan import Buffer, make_plan
 from .payload import unpack
@@ -62,7 +64,9 @@ class _Kernel:
         for index, buffer in self._buffers.items():
             arguments[index] = _array_at(arguments[index].value, buffer, sizes)
         written = [arguments[index] for index, buffer in self._buffers.items() if "write" in buffer.access]
-        results = execute(self._func, *arguments)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TTWarning)  # the compilation has given them
+            results = execute(self._func, *arguments)
         for array, result in zip(written, results if isinstance(results, tuple) else (results,), strict=True):
             array[...] = result
 

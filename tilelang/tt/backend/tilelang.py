@@ -43,6 +43,9 @@ def register() -> None:
         def __eq__(self, other: object) -> bool:
             return other == "reference" if isinstance(other, str) else self is other
 
+        def __str__(self) -> str:
+            return "reference"
+
         __hash__ = object.__hash__
 
     register_target_normalizer(NAME, normalize, override=True)
