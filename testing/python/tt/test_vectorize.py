@@ -151,6 +151,16 @@ NESTS = {
     "flat": (["for i in range(8):", "    for j in range(8):", "        C[i * 8 + j] = i - j"], 2),
     "quotient and remainder": (["for i in range(64):", "    A[i // 8, i % 8] = A[i // 8, i % 8] * 2 + i"], 1),
     "quotient and another remainder": (["for i in range(64):", "    A[i // 8, i % 4] = A[i // 8, i % 4] * 2 + i"], 0),
+    "divisor of an iteration's own": (["for i in range(1, 8):", "    A[i // T.max(i, 2), i % T.max(i, 2)] = i"], 0),
+    "divisor of an inner loop": (
+        [
+            "for i in range(4):",
+            "    for j in range(1, 4):",
+            "        A[(i * 4 + j) // (j + 3), (i * 4 + j) % (j + 3)] = i",
+        ],
+        0,
+    ),
+    "divisor of all iterations": (["for i in range(8):", "    A[i // n, i % n] = A[i // n, i % n] * 2 + i"], 1),
     "two quotients": (["for i in range(8):", "    A[i // 4, i % 4] = A[i // 2, i % 2] * 2 + i"], 0),
     "remainder": (["for i in range(64):", "    D[i % 8] = D[i % 8] * 2 + i"], 0),
     "flat that overlaps": (["for i in range(8):", "    for j in range(8):", "        C[i * 4 + j] = i - j"], 1),

@@ -382,16 +382,6 @@ def _keeps(source: np.dtype[Any], target: np.dtype[Any]) -> bool:
     return {source.kind, target.kind} <= set("iu") and target.itemsize >= source.itemsize
 
 
-def _joined(indices: tuple[Form, ...]) -> dict[Any, Form]:
-    """What is split into two indices, by a quotient and its remainder: by their dimensions and the divisor."""
-    quotients, remainders = ([_operands(index, what) for index in indices] for what in ("FloorDiv", "FloorMod"))
-    return {
-        (dimension, remainders.index(operands), operands[1]): operands[0]
-        for dimension, operands in enumerate(quotients)
-        if operands and operands in remainders
-    }
-
-
 def _common(places: list[dict[Any, Form]]) -> Iterator[list[Form]]:
     """The forms that all have, side by side."""
     for key in places[0]:
@@ -446,8 +436,22 @@ class _Decision:
     def _are_apart(self, accesses: list[Access]) -> bool:
         if len({access.buffer for access in accesses}) > 1:
             return False
-        places = [{**dict(enumerate(access.indices)), **_joined(access.indices)} for access in accesses]
+        places = [{**dict(enumerate(access.indices)), **self._joined(access.indices)} for access in accesses]
         return any(self._is_apart(tuple(forms)) for forms in _common(places))
+
+    def _joined(self, indices: tuple[Form, ...]) -> dict[Any, Form]:
+        """What is split into two indices, by a quotient and its remainder: by their dimensions and the divisor."""
+        quotients, remainders = ([_operands(index, what) for index in indices] for what in ("FloorDiv", "FloorMod"))
+        return {
+            (dimension, remainders.index(operands), operands[1]): operands[0]
+            for dimension, operands in enumerate(quotients)
+            if operands and operands in remainders and self._is_the_same(operands[1])
+        }
+
+    def _is_the_same(self, form: Form) -> bool:
+        """Whether an expression has one value in all iterations, and in those of the loops inside."""
+        split = self._split(form)
+        return split is not None and split[0] == 0 and split[2] == split[3]
 
     def _is_apart(self, forms: tuple[Form, ...]) -> bool:
         """Whether indices of different iterations differ."""
