@@ -1,11 +1,13 @@
 """Loops that are executed as arrays: they give what they give one iteration after the other."""
 
+import re
+
 import numpy as np
 import pytest
 import tvm
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.host import T
+from support.host import ON_TILELANG, T
 
 from tilelang.tt.executor import statement
 from tilelang.tt.executor.memory import Core, OnChip
@@ -225,3 +227,27 @@ def test_indices_that_wrap_around():
             A[T.cast(i, "uint8")] = A[T.cast(i, "uint8")] * 2 + i
 
     assert agree(main, {"A": np.arange(256, dtype=np.int32)}) == 0
+
+
+VIEWS = {
+    "of memory around": ("t = T.alloc_buffer((2,), 'int32', scope='local')", "pass", "C[0] = t[0]", 1),
+    "of a lane's own memory": ("pass", "t = T.alloc_buffer((2,), 'int32', scope='local')", "pass", 0),
+}
+
+
+@pytest.mark.skipif(not ON_TILELANG, reason="elsewhere views are declared")
+@pytest.mark.parametrize(("before", "inside", "after", "count"), VIEWS.values(), ids=VIEWS)
+def test_views_that_nobody_declares(before, inside, after, count):
+    source = f"""# from tvm.script import tirx as T
+@T.prim_func
+def main(A: T.Buffer((8,), "int32"), C: T.Buffer((8,), "int32")):
+    {before}
+    for i in range(8):
+        {inside}
+        f = T.Buffer((2, 1), "int32", data=t.data, scope="local")
+        f[0, 0] = A[i]
+        C[i] = f[0, 0] * 2
+    {after}
+"""
+    func = tvm.script.from_source(re.sub(r" *pass\n", "", source), check_well_formed=False)
+    assert agree(func, {"A": np.arange(8, dtype=np.int32), "C": np.zeros(8, np.int32)}) == count

@@ -174,10 +174,6 @@ class Translator:
             self.refuse("TT923", f"the buffer {facts.name}, which nobody allocates", help="allocate it in the kernel")
         return self.declare(buffer)
 
-    def slot_of(self, key: int) -> int:
-        """The slot of a buffer that is known, by its key."""
-        return self._slots[key]
-
     def memory_of(self, buffer: Any) -> int:
         """What tells the memory that a buffer lies in from all others."""
         known = self._facts.get(nodes.key(buffer))

@@ -151,7 +151,7 @@ def _array_loop(node: Any, to: "Translator", values: Expression, lanes: Lanes) -
     with to.lanes.inside(node, lanes, numbers):
         shape = to.lanes.shape(len(to.lanes.slots) - 1)
         copies = [
-            _PrivateCopy(to.slot_of(key), before[key], to.lanes.slots, elements)
+            _PrivateCopy(to.buffer(to.vectorizer.buffers[key]), before[key], to.lanes.slots, elements)
             for key, elements in lanes.private.items()
         ]
         body = to.statement(node.body)

@@ -133,14 +133,14 @@ class Effects:
     Attributes:
         accesses: To buffers.
         loops: Inside of it.
-        allocated: Memory that it allocates.
+        allocated: Memory that it allocates, and the buffer with which.
         lanes: The most iterations at a time of loops inside that are executed as arrays.
         depth: The most of these loops inside of each other.
     """
 
     accesses: list[Access] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
-    allocated: set[int] = field(default_factory=set)
+    allocated: dict[int, int] = field(default_factory=dict)
     lanes: int = 1
     depth: int = 0
 
@@ -150,9 +150,14 @@ class NotPlainError(Exception):
 
 
 class Vectorizer:
-    """Decides for the loops of a function; it reads each statement once."""
+    """Decides for the loops of a function; it reads each statement once.
+
+    Attributes:
+        buffers: That are accessed, by their keys.
+    """
 
     def __init__(self, to: "Translator") -> None:
+        self.buffers: dict[int, Any] = {}
         self._to = to
         self._lanes: dict[int, Lanes | None] = {}
         self._forms: dict[int, Form] = {}  # of the variables that a Bind binds
@@ -220,7 +225,7 @@ class Vectorizer:
         facts = nodes.buffer_facts(buffer)
         if _elements(facts.shape) > MOST_PRIVATE:
             raise NotPlainError
-        self._effects.allocated.add(facts.data)
+        self._effects.allocated[facts.data] = nodes.key(buffer)
 
     def _realize(self, node: Any) -> None:
         for iterator, value in zip(node.block.iter_vars, node.iter_values, strict=True):
@@ -320,6 +325,7 @@ class Vectorizer:
     def _access(self, buffer: Any, indices: Any, writes: bool = False, is_atomic: bool = False) -> Access:
         forms = tuple(self._expression(index) for index in indices)
         memory = self._to.memory_of(buffer)
+        self.buffers[nodes.key(buffer)] = buffer
         access = Access(nodes.key(buffer), memory, forms, writes, is_atomic, self._conditions, self._loops)
         self._effects.accesses.append(access)
         return access
@@ -415,14 +421,18 @@ class _Decision:
         effects, private = self._effects, {}
         if effects.lanes > MOST_LANES or any(not self._is_uniform(loop.bounds) for loop in effects.loops):
             return None
-        for memory in self._written | effects.allocated:
+        for memory in self._written | effects.allocated.keys():
             accesses = [access for access in effects.accesses if access.memory == memory]
-            if memory not in effects.allocated and (self._are_apart(accesses) or self._is_one_update(accesses)):
-                continue
-            if len({access.buffer for access in accesses}) > 1:
-                return None
+            buffers = {access.buffer for access in accesses}
             if memory in effects.allocated:
+                # No lane has a view of its own.
+                if buffers <= {effects.allocated[memory]}:
+                    continue
+                return None
+            if self._are_apart(accesses) or self._is_one_update(accesses):
                 continue
+            if len(buffers) > 1:
+                return None
             elements = self._filled_first(accesses)
             if elements is None or not self._is_local(memory):
                 return None
