@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "ir/diagnostic.h"
+#include "ir/memory.h"
 #include "ir/node.h"
 #include "ir/parameters.h"
 #include "ir/size.h"
@@ -524,6 +525,12 @@ bool NamesThread(View stmt) {
   if (KindOf(stmt) != NodeKind::kBind) return false;
   const View op = TryGet(Get(stmt, FieldId::kValue), FieldId::kOp);
   return GetString(op, FieldId::kName) == "tl.launch_thread_idx";
+}
+
+bool LeavesLoop(View node) {
+  if (KindOf(node) == NodeKind::kJump) return true;
+  const std::string callee = CalleeOf(node);
+  return callee == "tl.loop_break" || callee == "tirx.break_loop" || callee == "tirx.continue_loop";
 }
 
 bool IsCoreProgram(View func) {

@@ -68,6 +68,9 @@ bool IsDeviceEntry(View node);
 /*! Whether a statement names a thread of a T.Kernel that the host has not lowered. */
 bool NamesThread(View stmt);
 
+/*! Whether a node ends the loop around it, or a turn of it. */
+bool LeavesLoop(View node);
+
 /*! What a TIRx scope tells apart, by the number that a host's ScopeIdDef keeps. */
 enum ScopeBinding : int64_t { kKernelCluster = 0, kKernelCta = 1, kClusterCta = 2, kCtaPair = 9 };
 

@@ -33,6 +33,7 @@
 #include "ir/diagnostic.h"
 #include "ir/grid_statements.h"
 #include "ir/launch.h"
+#include "ir/memory.h"
 #include "ir/node.h"
 #include "ir/parameters.h"
 #include "ir/rewrite.h"
@@ -69,12 +70,6 @@ struct Argument {
   Value var;
 };
 
-bool IsCall(View node) { return ir::KindOf(node) == NodeKind::kCall; }
-
-std::string CalleeOf(View call) {
-  return ir::GetString(ir::TryGet(call, FieldId::kOp), FieldId::kName);
-}
-
 /*! Refuses what would happen once for every core, or be lost between the cores, without a launch. */
 class OutsideChecker {
  public:
@@ -101,7 +96,7 @@ class OutsideChecker {
       case NodeKind::kAllocBuffer: return CheckMemory(ir::Get(node, FieldId::kBuffer), node);
       case NodeKind::kSBlock: return CheckBlock(node);
       case NodeKind::kCall:
-        if (!IsPure(node)) Report("a call of ", CalleeOf(node), node);
+        if (!IsPure(node)) Report("a call of ", ir::CalleeOf(node), node);
         return;
       default: return;
     }
@@ -162,9 +157,11 @@ class CellChecker {
     ir::Walker walker(root);
     for (View node; walker.Next(&node);) {
       const bool in_loop = walker.context() == kInLoop;
-      if (ir::KindOf(node) == NodeKind::kJump && !in_loop) ReportExit(node, "a jump");
-      if (IsCall(node)) CheckCall(node, in_loop);
       const NodeKind kind = ir::KindOf(node);
+      if (kind == NodeKind::kCall) CheckCall(node);
+      if (ir::LeavesLoop(node) && !in_loop) {
+        ReportExit(node, kind == NodeKind::kCall ? ir::CalleeOf(node) : "a jump");
+      }
       const bool is_loop = kind == NodeKind::kFor || kind == NodeKind::kWhile;
       if (is_loop && !grid_.stmts.contains(node.object())) walker.set_context(kInLoop);
       walker.PushChildren(node);
@@ -173,12 +170,9 @@ class CellChecker {
   }
 
  private:
-  void CheckCall(View call, bool in_loop) {
-    const std::string callee = CalleeOf(call);
-    const bool leaves_loop =
-        callee == "tl.loop_break" || callee == "tirx.break_loop" || callee == "tirx.continue_loop";
-    const bool leaves_cell = callee == "tirx.thread_return" || callee == "tirx.ret";
-    if (leaves_cell || (leaves_loop && !in_loop)) ReportExit(call, callee);
+  void CheckCall(View call) {
+    const std::string callee = ir::CalleeOf(call);
+    if (callee == "tirx.thread_return" || callee == "tirx.ret") ReportExit(call, callee);
     const View args = ir::TryGet(call, FieldId::kArgs);
     for (const TVMFFIAny& arg : ir::Elements(args)) {
       const std::string text = ir::GetString(View::Of(arg), FieldId::kValue);
