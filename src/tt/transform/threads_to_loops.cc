@@ -9,13 +9,16 @@
 // Requires: nothing; a grid may be there or not.
 // Ensures:  no thread index is left. What runs is one of the orders in which the threads may run,
 //           with a barrier between any two of the new loops.
-// Rejects:  operations in which threads wait for or talk to each other; uses of an index that cannot
-//           be told from operations on whole tiles; threads whose private memory would have to live
-//           on from one loop to the next; threads that exchange values through shared memory inside
-//           of one statement.
+// Rejects:  operations in which threads wait for or talk to each other; jumps of single threads out
+//           of a loop around theirs; uses of an index that cannot be told from operations on whole
+//           tiles; threads whose private memory would have to live on from one loop to the next;
+//           threads that exchange values through shared memory inside of one statement.
 #include "transform/threads_to_loops.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <string>
@@ -24,6 +27,7 @@
 
 #include "core/error.h"
 #include "ir/diagnostic.h"
+#include "ir/launch.h"
 #include "ir/memory.h"
 #include "ir/node.h"
 #include "ir/parameters.h"
@@ -131,6 +135,15 @@ bool AreSame(View a, View b) {
   });
 }
 
+bool IsLoop(View stmt) {
+  return KindOf(stmt) == NodeKind::kFor || KindOf(stmt) == NodeKind::kWhile;
+}
+
+/*! What a loop still is when statements in it have been replaced. */
+Object IdentityOf(View loop) {
+  return (KindOf(loop) == NodeKind::kFor ? Get(loop, FieldId::kLoopVar) : loop).object();
+}
+
 Statements ElementsOf(View sequence) {
   Statements out;
   const View seq = Get(sequence, FieldId::kSeq);
@@ -170,9 +183,8 @@ class Function {
     for (View node; walker.Next(&node);) {
       Note(node, walker.context());
       memory_.Follow(node, &aside);
-      const bool is_loop = KindOf(node) == NodeKind::kFor || KindOf(node) == NodeKind::kWhile;
-      if (is_loop && !BoundIndex(node)) {
-        loops_.push_back(node);
+      if (IsLoop(node) && !BoundIndex(node)) {
+        loops_.push_back(IdentityOf(node));
         walker.set_context(loops_.size());
       }
       walker.PushChildren(node);
@@ -220,8 +232,8 @@ class Function {
  private:
   void Note(View node, size_t loop) {
     if (const Object name = NameOf(node)) ++counts_[name];
-    const Object around = loop == 0 ? nullptr : loops_[loop - 1].object();
-    if (KindOf(node) == NodeKind::kBind) {
+    const Object around = loop == 0 ? nullptr : loops_[loop - 1];
+    if (KindOf(node) == NodeKind::kBind && !ir::NamesThread(node)) {
       bound_[Get(node, FieldId::kVar).object()] = Get(node, FieldId::kValue);
     } else if (const View values = TryGet(node, FieldId::kIterValues); !values.is_none()) {
       const View vars = Get(Get(node, FieldId::kBlock), FieldId::kIterVars);
@@ -242,7 +254,7 @@ class Function {
   View func_;
   const std::vector<ir::Parameter> parameters_;
   ir::MemoryMap memory_;
-  std::vector<View> loops_;
+  std::vector<Object> loops_;
   std::unordered_map<Object, size_t> counts_;
   std::unordered_map<Object, Object> loop_of_;
   std::unordered_map<Object, View> bound_;
@@ -368,7 +380,7 @@ class Serializer {
 
   /*! A statement with the loops in it; none where no statement is in it. */
   std::optional<Value> Enter(const Value& stmt, Object loop) {
-    if (KindOf(stmt) == NodeKind::kFor || KindOf(stmt) == NodeKind::kWhile) loop = stmt.object();
+    if (IsLoop(stmt)) loop = IdentityOf(stmt);
     bool is_outer = true, found = false;
     const Value entered = ir::RewriteStatements(stmt, [&](View part) -> std::optional<Value> {
       if (std::exchange(is_outer, false)) return std::nullopt;
@@ -419,8 +431,9 @@ class Serializer {
                                 {"span", SpanOf(index_.stmt)}});
   }
 
-  Value BindToZero(const Value& body) const {
-    if (function_.CountOf(index_.var.object()) == 0) return body;
+  Value BindToZero(const Value& body) {
+    differing_.insert(index_.var.object());
+    if (!NamesDiffering(body)) return body;
     const Value zero = ir::MakeInt(ir::DtypeOfExpr(index_.var), 0);
     const Value bind =
         ir::MakeNode("Bind", {{"var", index_.var}, {"value", zero}, {"span", SpanOf(index_.stmt)}});
@@ -433,34 +446,45 @@ class Serializer {
 
   /*! What each thread does to one memory in these statements. */
   struct Accesses {
-    size_t count = 0;
     bool is_private = false;
     bool loads = false;
     bool stores = false;
-    bool stores_differ = false;
     View stmt;  // one that stores
     std::string name;
     std::vector<View> indices;  // arrays, one for each access
     bool is_opaque = false;     // accessed otherwise than by indices
   };
 
+  static constexpr size_t kInLoop = 1;
+  /*! How often the loops of statements run, by their variables; none where that is no constant. */
+  using Trips = std::unordered_map<Object, std::optional<int64_t>>;
+
+  static std::optional<int64_t> CountTrips(View loop) {
+    const bool is_fixed = ir::ConstantOf(Get(loop, FieldId::kMin)).has_value();
+    return is_fixed ? ir::ConstantOf(Get(loop, FieldId::kExtent)) : std::nullopt;
+  }
+
   /*! Why the threads cannot run these statements one after the other; none where they can. */
   std::optional<Diagnostic> ProblemOf(std::span<const Value> stmts, Object loop) const {
     std::unordered_map<Object, Accesses> accesses;
     std::unordered_map<Object, size_t> counts;
     std::vector<Object> defined;
+    Trips trips;
     for (const Value& stmt : stmts) {
       ir::Walker walker(stmt);
       for (View node; walker.Next(&node);) {
         if (IsCollective(node)) return Tiles(node);
+        if (ir::LeavesLoop(node) && (walker.context() & kInLoop) == 0) return Jump(node);
         if (const Object name = function_.NameOf(node)) ++counts[name];
         if (KindOf(node) == NodeKind::kBind) defined.push_back(Get(node, FieldId::kVar).object());
         if (KindOf(node) == NodeKind::kAllocBuffer || KindOf(node) == NodeKind::kDeclBuffer) {
           defined.push_back(function_.MemoryOf(Get(node, FieldId::kBuffer)));
         }
-        const bool differs = walker.context() != 0;
-        NoteAccess(node, differs, &accesses);
-        if (differs || HeaderDiffers(node)) walker.set_context(1);
+        if (KindOf(node) == NodeKind::kFor) {
+          trips[Get(node, FieldId::kLoopVar).object()] = CountTrips(node);
+        }
+        NoteAccess(node, &accesses);
+        if (IsLoop(node)) walker.set_context(kInLoop);
         walker.PushChildren(node);
       }
     }
@@ -474,14 +498,14 @@ class Serializer {
         const bool stays = counts[memory] == function_.CountOf(memory) &&
                            (is_inside || function_.LoopOf(memory) == loop);
         if (access.stores && !stays) return Crossing("`" + access.name + "`", access.stmt);
-      } else if (access.loads && access.stores_differ && !IsSeparate(access)) {
+      } else if (access.loads && access.stores && !IsSeparate(access, trips)) {
         return Exchange(access);
       }
     }
     return std::nullopt;
   }
 
-  void NoteAccess(View node, bool differs, std::unordered_map<Object, Accesses>* out) const {
+  void NoteAccess(View node, std::unordered_map<Object, Accesses>* out) const {
     ir::Walker aside{View()};
     const NodeKind kind = KindOf(node);
     if (kind == NodeKind::kBufferLoad || kind == NodeKind::kBufferStore) {
@@ -494,7 +518,6 @@ class Serializer {
       }
       accesses->stores = true;
       accesses->stmt = node;
-      accesses->stores_differ |= differs || Differs(node);
     } else if (const auto range = function_.memory().RangeOf(node, &aside);
                range && !range->buffer.is_none()) {
       Accesses* accesses = Find(range->buffer, out);
@@ -502,7 +525,7 @@ class Serializer {
       accesses->loads |= (range->access & ir::kRead) != 0;
       accesses->is_opaque = true;
       if (!(range->access & ir::kWrite)) return;
-      accesses->stores = accesses->stores_differ = true;
+      accesses->stores = true;
       accesses->stmt = node;
     }
   }
@@ -516,13 +539,13 @@ class Serializer {
     return &found;
   }
 
-  /*! Whether no thread touches an element that another one touches. */
-  bool IsSeparate(const Accesses& accesses) const {
+  /*! Whether no thread touches an element that another one touches, in whatever trip. */
+  bool IsSeparate(const Accesses& accesses, const Trips& trips) const {
     if (accesses.is_opaque) return false;
     const auto first = ir::Elements(accesses.indices.front());
     for (size_t dim = 0; dim < first.size(); ++dim) {
       const View index = View::Of(first[dim]);
-      if (TellsThreadsApart(index) && std::ranges::all_of(accesses.indices, [&](View other) {
+      if (TellsThreadsApart(index, trips) && std::ranges::all_of(accesses.indices, [&](View other) {
             return AreSame(index, View::Of(ir::Elements(other)[dim]));
           })) {
         return true;
@@ -531,21 +554,74 @@ class Serializer {
     return false;
   }
 
-  /*! Whether an expression has another value for each thread, all else being equal. */
-  bool TellsThreadsApart(View expr) const {
-    if (expr.object() == index_.var.object()) return true;
+  /*! Numbers up to here can be multiplied, and added up, without overflow. */
+  static constexpr int64_t kLargest = int64_t{1} << 30;
+
+  /*! Whether an expression has no value for two threads, whatever the trips they are in. */
+  bool TellsThreadsApart(View expr, const Trips& trips) const {
+    Factors factors;
+    if (!AddFactors(expr, 1, trips, &factors)) return false;
+    const int64_t own = std::abs(std::exchange(factors[index_.var.object()], 0));
+    if (own == 0 || own > kLargest) return false;
+    // Like digits: loops either stay between two threads, or step over all of them.
+    int64_t between = 0, step = 0;
+    for (const auto& [var, factor] : factors) {
+      if (factor == 0) continue;
+      const auto count = trips.at(var);
+      if (std::abs(factor) >= own) {
+        step = std::gcd(step, factor);
+      } else if (!count || *count > kLargest) {
+        return false;
+      } else {
+        between += std::abs(factor) * std::max<int64_t>(*count - 1, 0);
+        if (between >= own) return false;
+      }
+    }
+    const auto threads = ir::ConstantOf(index_.extent);
+    return step == 0 || (threads && *threads <= kLargest && step > own * (*threads - 1) + between);
+  }
+
+  /*! What variables are multiplied by in a sum. */
+  using Factors = std::map<Object, int64_t>;
+
+  /*! Adds the factors of the index and of loops; false where it is no sum of them and constants. */
+  bool AddFactors(View expr, int64_t factor, const Trips& trips, Factors* out) const {
+    if (std::abs(factor) > kLargest) return false;
     if (KindOf(expr) == NodeKind::kVar) {
+      if (expr.object() == index_.var.object() || trips.contains(expr.object())) {
+        (*out)[expr.object()] += factor;
+        return true;
+      }
       const View value = function_.BoundTo(expr.object());
-      return !value.is_none() && TellsThreadsApart(value);
+      return value.is_none() ? !Differs(expr) : AddFactors(value, factor, trips, out);
     }
     const View a = TryGet(expr, FieldId::kA), b = TryGet(expr, FieldId::kB);
     const std::string_view op = ir::ShortKey(expr);
-    if (op == "Mul") {
-      return (TellsThreadsApart(a) && ir::ConstantOf(b).value_or(0) != 0) ||
-             (TellsThreadsApart(b) && ir::ConstantOf(a).value_or(0) != 0);
+    if (op == "Add" || op == "Sub") {
+      return AddFactors(a, factor, trips, out) &&
+             AddFactors(b, op == "Add" ? factor : -factor, trips, out);
     }
-    if (op != "Add" && op != "Sub") return false;
-    return (TellsThreadsApart(a) && !Differs(b)) || (TellsThreadsApart(b) && !Differs(a));
+    if (op == "Mul") {
+      const auto left = ir::ConstantOf(a), right = ir::ConstantOf(b);
+      const int64_t number = right ? *right : left.value_or(0);
+      if ((left || right) && std::abs(number) <= kLargest) {
+        return AddFactors(right ? a : b, factor * number, trips, out);
+      }
+    }
+    return IsFixed(expr, trips);
+  }
+
+  /*! Whether an expression keeps its value in all trips of all threads. */
+  bool IsFixed(View expr, const Trips& trips) const {
+    ir::Walker walker(expr);
+    for (View node; walker.Next(&node);) {
+      const NodeKind kind = KindOf(node);
+      if (kind == NodeKind::kBufferLoad || kind == NodeKind::kCall) return false;
+      if (trips.contains(node.object()) || differing_.contains(node.object())) return false;
+      if (kind == NodeKind::kVar) walker.Push(function_.BoundTo(node.object()));
+      walker.PushChildren(node);
+    }
+    return true;
   }
 
   Diagnostic Tiles(View node) const {
@@ -559,6 +635,13 @@ class Serializer {
             "put what single threads do into statements of its own, or write it with T.Parallel",
             node,
             {}};
+  }
+
+  Diagnostic Jump(View node) const {
+    return {ErrorCode::kThreadCooperation,
+            "a jump leaves a loop that stands around the one over " + index_.name +
+                "; expected that all threads leave it together",
+            "write the condition so that it does not depend on the thread", node, node};
   }
 
   Diagnostic Crossing(const std::string& what, View node) const {
@@ -677,12 +760,8 @@ class ThreadRemover {
   std::optional<Value> Replace(View stmt, Object loop) {
     if (const auto index = BoundIndex(stmt)) return ReplaceBinding(stmt, *index, loop);
     if (!TryGet(stmt, FieldId::kSeq).is_none()) return ReplaceSequence(stmt, loop);
-    if (KindOf(stmt) == NodeKind::kFor || KindOf(stmt) == NodeKind::kWhile) {
-      return VisitInside(stmt, stmt.object());
-    }
-    const bool is_entry = KindOf(stmt) == NodeKind::kAttrStmt &&
-                          ir::GetString(stmt, FieldId::kAttrKey) == "tirx.device_entry";
-    if (is_entry) return ReplaceEntry(stmt, loop);
+    if (IsLoop(stmt)) return VisitInside(stmt, IdentityOf(stmt));
+    if (ir::IsDeviceEntry(stmt)) return ReplaceEntry(stmt, loop);
     return std::nullopt;
   }
 
@@ -866,7 +945,7 @@ class ThreadRemover {
   static bool HoldsTiles(View stmt) {
     ir::Walker walker(stmt);
     for (View node; walker.Next(&node);) {
-      if (ir::GetString(node, FieldId::kNameHint) == "tilelang_root") return true;
+      if (ir::IsRootBlock(node)) return true;
       walker.PushStatements(node);
     }
     return false;
@@ -877,12 +956,12 @@ class ThreadRemover {
   std::vector<Index> active_;  // whose statements are around
 };
 
-}  // namespace
-
 Value SerializeThreads(const Value& func) {
   if (KindOf(func) != NodeKind::kPrimFunc) return func;
   return ThreadRemover(func).Run();
 }
+
+}  // namespace
 
 Value ThreadsToLoops() { return MakePass("tt.ThreadsToLoops", SerializeThreads); }
 

@@ -16,6 +16,7 @@ if ON_TILELANG:
 
 # Of a name that is bound to a value.
 INT32 = T.int32 if ON_TILELANG else T.let[T.int32]
+LEAVE = tirx.call_intrin("int32", tvm.ir.Op.get("tirx.break_loop"))
 
 
 def check(before, expected):
@@ -229,6 +230,134 @@ def test_two_loops_over_the_same_threads():
     check(before, expected.with_attr("global_symbol", "before"))
 
 
+def test_two_loops_over_the_same_single_thread():
+    @T.prim_func
+    def before(C: T.Buffer((4,), "float32")):
+        for _ in T.thread_binding(1, thread="threadIdx.x"):
+            for again in T.thread_binding(1, thread="threadIdx.x"):
+                C[again + 1] = T.float32(1)
+
+    after = threads_to_loops(before)
+    assert tirx.analysis.verify_well_formed(after, False)
+
+
+def test_what_all_threads_write_is_written_after_all_have_read():
+    """Also where all of them write the same."""
+
+    @T.prim_func
+    def before(C: T.Buffer((4, 8), "float32")):
+        stage = T.alloc_buffer((1,), "float32", scope="shared")
+        tx = T.launch_thread("threadIdx.x", 8)
+        stage[0] = T.float32(5)
+        for k in range(4):
+            C[k, tx] = stage[0]
+            stage[0] = T.Cast("float32", k)
+
+    @T.prim_func
+    def expected(C: T.Buffer((4, 8), "float32")):
+        stage = T.alloc_buffer((1,), "float32", scope="shared")
+        stage[0] = T.float32(5)
+        for k in range(4):
+            for tx in range(8):
+                C[k, tx] = stage[0]
+            stage[0] = T.Cast("float32", k)
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_elements_that_other_threads_touch_in_other_trips():
+    @T.prim_func
+    def before(C: T.Buffer((4, 8), "float32")):
+        stage = T.alloc_buffer((16,), "float32", scope="shared")
+        tx = T.launch_thread("threadIdx.x", 8)
+        for k in range(4):
+            C[k, tx] = stage[tx + k]
+            stage[tx + k] = T.Cast("float32", k)
+
+    @T.prim_func
+    def expected(C: T.Buffer((4, 8), "float32")):
+        stage = T.alloc_buffer((16,), "float32", scope="shared")
+        for k in range(4):
+            for tx in range(8):
+                C[k, tx] = stage[tx + k]
+                stage[tx + k] = T.Cast("float32", k)
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+@pytest.mark.parametrize(("thread", "trip"), [(1, 8), (4, 1), (-1, 8), (4, -1), (4, 32)])
+def test_elements_that_no_other_thread_touches_in_any_trip(thread, trip):
+    @T.prim_func
+    def before(C: T.Buffer((4, 8), "float32")):
+        stage = T.alloc_buffer((256,), "float32", scope="shared")
+        tx = T.launch_thread("threadIdx.x", 8)
+        for k in range(4):
+            C[k, tx] = stage[128 + tx * thread + k * trip]
+            stage[128 + tx * thread + k * trip] = T.Cast("float32", k)
+
+    @T.prim_func
+    def expected(C: T.Buffer((4, 8), "float32")):
+        stage = T.alloc_buffer((256,), "float32", scope="shared")
+        for tx in range(8):
+            for k in range(4):
+                C[k, tx] = stage[128 + tx * thread + k * trip]
+                stage[128 + tx * thread + k * trip] = T.Cast("float32", k)
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_threads_of_two_axes_in_one_row():
+    @T.prim_func
+    def before(C: T.Buffer((32,), "float32")):
+        kept = T.alloc_buffer((1,), "float32", scope="local")
+        stage = T.alloc_buffer((32,), "float32", scope="shared")
+        ty = T.launch_thread("threadIdx.y", 4)
+        tx = T.launch_thread("threadIdx.x", 8)
+        kept[0] = stage[ty * 8 + tx]
+        stage[ty * 8 + tx] = kept[0] + T.float32(1)
+        C[ty * 8 + tx] = kept[0]
+
+    @T.prim_func
+    def expected(C: T.Buffer((32,), "float32")):
+        kept = T.alloc_buffer((1,), "float32", scope="local")
+        stage = T.alloc_buffer((32,), "float32", scope="shared")
+        for ty in range(4):
+            for tx in range(8):
+                kept[0] = stage[ty * 8 + tx]
+                stage[ty * 8 + tx] = kept[0] + T.float32(1)
+                C[ty * 8 + tx] = kept[0]
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_a_jump_stays_outside_of_loops_over_threads():
+    @T.prim_func
+    def before(C: T.Buffer((8,), "float32"), D: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((8,), "float32", scope="shared")
+        tx = T.launch_thread("threadIdx.x", 8)
+        for k in range(4):
+            stage[tx] = T.Cast("float32", k)
+            C[tx] = stage[7 - tx]
+            if k == 2:
+                T.evaluate(LEAVE)
+            D[tx] = T.float32(1)
+
+    @T.prim_func
+    def expected(C: T.Buffer((8,), "float32"), D: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((8,), "float32", scope="shared")
+        for k in range(4):
+            for tx in range(8):
+                stage[tx] = T.Cast("float32", k)
+            for ty in range(8):
+                C[ty] = stage[7 - ty]
+            if k == 2:
+                T.evaluate(LEAVE)
+            for tz in range(8):
+                D[tz] = T.float32(1)
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
 # TIRx's lowering asks the other threads for the number of the warp, and TileLang's for CUDA is full of barriers.
 WITH_SHUFFLES = {
     *(form.name for form in FORMS if re.match(r"(cta_id|cluster).*_after_", form.name)),
@@ -298,6 +427,21 @@ def test_an_exchange_in_one_statement_is_refused():
         C[tx] = stage[tx]
 
     with pytest.raises(errors.NotCoveredError, match=r"TT243.*`stage`"):
+        threads_to_loops(before)
+
+
+def test_a_jump_of_single_threads_is_refused():
+    @T.prim_func
+    def before(A: T.Buffer((8,), "float32"), C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((8,), "float32", scope="shared")
+        tx = T.launch_thread("threadIdx.x", 8)
+        for k in range(4):
+            stage[tx] = T.Cast("float32", k)
+            C[tx] = stage[7 - tx]
+            if A[tx] > T.float32(1):
+                T.evaluate(LEAVE)
+
+    with pytest.raises(errors.NotCoveredError, match=r"TT240.*leaves a loop.*threadIdx\.x"):
         threads_to_loops(before)
 
 
