@@ -199,8 +199,13 @@ class Function {
   }
   /*! The loop that memory is allocated in; none outside of all. */
   Object LoopOf(ir::Memory memory) const {
-    const auto found = loop_of_.find(memory);
-    return found == loop_of_.end() ? nullptr : found->second;
+    const auto found = allocations_.find(memory);
+    return found == allocations_.end() ? nullptr : found->second.loop;
+  }
+  /*! The buffer that memory is allocated as; none for a parameter. */
+  View BufferOf(ir::Memory memory) const {
+    const auto found = allocations_.find(memory);
+    return found == allocations_.end() ? View() : found->second.buffer;
   }
   View BoundTo(Object var) const {
     const auto found = bound_.find(var);
@@ -242,21 +247,30 @@ class Function {
         bound_[var.object()] = View::Of(ir::Elements(values)[i]);
       }
     } else if (KindOf(node) == NodeKind::kAllocBuffer) {
-      loop_of_[ir::MemoryOf(Get(node, FieldId::kBuffer)).object()] = around;
+      NoteAllocation(Get(node, FieldId::kBuffer), around);
     } else if (KindOf(node) == NodeKind::kSBlock) {
       const View buffers = Get(node, FieldId::kAllocBuffers);
       for (const TVMFFIAny& buffer : ir::Elements(buffers)) {
-        loop_of_[ir::MemoryOf(View::Of(buffer)).object()] = around;
+        NoteAllocation(View::Of(buffer), around);
       }
     }
   }
+
+  void NoteAllocation(View buffer, Object loop) {
+    allocations_[ir::MemoryOf(buffer).object()] = {buffer, loop};
+  }
+
+  struct Allocation {
+    View buffer;
+    Object loop;
+  };
 
   View func_;
   const std::vector<ir::Parameter> parameters_;
   ir::MemoryMap memory_;
   std::vector<Object> loops_;
   std::unordered_map<Object, size_t> counts_;
-  std::unordered_map<Object, Object> loop_of_;
+  std::unordered_map<ir::Memory, Allocation> allocations_;
   std::unordered_map<Object, View> bound_;
 };
 
@@ -518,16 +532,24 @@ class Serializer {
       }
       accesses->stores = true;
       accesses->stmt = node;
-    } else if (const auto range = function_.memory().RangeOf(node, &aside);
-               range && !range->buffer.is_none()) {
-      Accesses* accesses = Find(range->buffer, out);
-      if (accesses == nullptr) return;
-      accesses->loads |= (range->access & ir::kRead) != 0;
-      accesses->is_opaque = true;
-      if (!(range->access & ir::kWrite)) return;
-      accesses->stores = true;
-      accesses->stmt = node;
+    } else if (const auto range = function_.memory().RangeOf(node, &aside)) {
+      if (!range->buffer.is_none()) return NoteRange(node, range->access, range->buffer, out);
+      for (const ir::Memory memory : range->memories) {
+        const View buffer = function_.BufferOf(memory);
+        if (!buffer.is_none()) NoteRange(node, range->access, buffer, out);
+      }
     }
+  }
+
+  void NoteRange(View node, ir::Access access, View buffer,
+                 std::unordered_map<Object, Accesses>* out) const {
+    Accesses* accesses = Find(buffer, out);
+    if (accesses == nullptr) return;
+    accesses->loads |= (access & ir::kRead) != 0;
+    accesses->is_opaque = true;
+    if ((access & ir::kWrite) == 0) return;
+    accesses->stores = true;
+    accesses->stmt = node;
   }
 
   Accesses* Find(View buffer, std::unordered_map<Object, Accesses>* out) const {

@@ -330,6 +330,25 @@ def test_threads_of_two_axes_in_one_row():
     check(before, expected.with_attr("global_symbol", "before"))
 
 
+def test_shared_memory_behind_a_pointer():
+    @T.prim_func
+    def before(C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((8,), "float32", scope="shared")
+        tx = T.launch_thread("threadIdx.x", 8)
+        T.evaluate(T.call_extern("float32", "fill", stage.access_ptr("w"), tx))
+        C[tx] = stage[7 - tx]
+
+    @T.prim_func
+    def expected(C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((8,), "float32", scope="shared")
+        for tx in range(8):
+            T.evaluate(T.call_extern("float32", "fill", stage.access_ptr("w"), tx))
+        for ty in range(8):
+            C[ty] = stage[7 - ty]
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
 def test_a_jump_stays_outside_of_loops_over_threads():
     @T.prim_func
     def before(C: T.Buffer((8,), "float32"), D: T.Buffer((8,), "float32")):
@@ -400,6 +419,20 @@ def test_memory_that_lives_on_is_refused():
             kept[0] = A[tx]
         for tx in T.thread_binding(8, thread="threadIdx.x"):
             C[tx] = kept[0]
+
+    with pytest.raises(errors.NotCoveredError, match=r"TT242.*`kept`"):
+        threads_to_loops(before)
+
+
+def test_memory_behind_a_pointer_that_lives_on_is_refused():
+    @T.prim_func
+    def before(C: T.Buffer((8,), "float32")):
+        kept = T.alloc_buffer((1,), "float32", scope="local")
+        stage = T.alloc_buffer((8,), "float32", scope="shared")
+        tx = T.launch_thread("threadIdx.x", 8)
+        T.evaluate(T.call_extern("float32", "fill", kept.access_ptr("w"), tx))
+        stage[tx] = T.float32(1)
+        C[tx] = stage[7 - tx] + kept[0]
 
     with pytest.raises(errors.NotCoveredError, match=r"TT242.*`kept`"):
         threads_to_loops(before)
