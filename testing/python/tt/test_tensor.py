@@ -202,6 +202,26 @@ def test_poison_lies_in_padding_only(pattern):
     assert (same.padded[40:] == 7).all()
 
 
+@pytest.mark.parametrize("shape", [(40,), (3, 40)])
+def test_reads_over_the_edge_give_padding_where_it_is_and_the_edge_beyond(shape):
+    """Padding of which nothing may be read is poison, so that it can be told from the value of the edge."""
+    memory = tensor(shape, edge=defined(0), poison=Poison("nan", 0))
+    rows = (0,) * (len(shape) - 1)
+    expected = [*numbers(shape)[rows], *[np.nan] * 24, 0, 0]
+    box = memory.read(CORE, (*rows, -1), (*np.ones_like(rows), 67)).reshape(-1)
+    assert np.array_equal(box, [0, *expected], equal_nan=True)
+    lanes = memory.load(CORE, (*rows, np.arange(-1, 66)))
+    assert np.array_equal(lanes, [0, *expected], equal_nan=True)
+
+
+@pytest.mark.parametrize(("column", "expected"), [(-1, 0), (0, np.nan), (39, np.nan), (63, np.nan), (64, 0)])
+def test_reads_over_the_edge_in_two_dimensions(column, expected):
+    memory = tensor((3, 40), edge=defined(0), poison=Poison("nan", 0))
+    for row, value in ((-1, 0), (3, expected), (31, expected), (32, 0)):
+        assert np.array_equal(memory.load(CORE, (row, column)), value, equal_nan=True)
+        assert np.array_equal(memory.read(CORE, (row, column), (1, 1)), [[value]], equal_nan=True)
+
+
 # Views.
 
 
@@ -256,6 +276,7 @@ def test_view_over_the_edge(index):
 def test_view_of_a_row_ends_where_the_row_ends():
     view = tensor(edge=defined(7), padding="7").view("rows", (28, 100), np.dtype("float32"))
     assert view.read(CORE, (0, 99), (1, 2)).tolist() == [[100, 7]]
+    assert view.read(CORE, (1, -1), (1, 2)).tolist() == [[7, 101]]
 
 
 # Work tiles that meet.

@@ -215,6 +215,47 @@ def test_an_element_of_shared_memory_for_each_thread():
     check(before, expected.with_attr("global_symbol", "before"))
 
 
+SAME, OTHER = True, False
+ELEMENTS = {
+    "its own": (lambda tx, n: tx, lambda tx, n: tx, SAME),
+    "its own at a distance": (lambda tx, n: n + tx, lambda tx, n: n + tx, SAME),
+    "one of each other one": (lambda tx, n: tx * 2, lambda tx, n: tx * 2, SAME),
+    "at two distances": (lambda tx, n: tx + 1, lambda tx, n: tx, OTHER),
+    "at two unknown distances": (
+        lambda tx, n: tx + tirx.popcount(n),
+        lambda tx, n: tx + tirx.bitwise_not(n),
+        OTHER,
+    ),
+    "at distances of two calls": (lambda tx, n: tx + tirx.popcount(n), lambda tx, n: tx + tirx.popcount(n + 1), OTHER),
+    "as far apart as n says": (lambda tx, n: tx * n, lambda tx, n: tx * n, OTHER),
+    "the first": (lambda tx, n: tirx.Mul(tx, zero()), lambda tx, n: tirx.Mul(tx, zero()), OTHER),
+    "that of a pair": (lambda tx, n: tx - tx % 2, lambda tx, n: tx - tx % 2, OTHER),
+    "from the end": (lambda tx, n: n - tx, lambda tx, n: n - tx, SAME),
+}
+
+
+def zero():
+    return tirx.IntImm("int32", 0)
+
+
+@pytest.mark.parametrize("name", ELEMENTS)
+def test_which_element_of_shared_memory_belongs_to_a_thread(name):
+    """Writing and reading is one loop only where no thread reads what another one writes, and else there are two."""
+    write, read, is_same = ELEMENTS[name]
+    tx, n = tirx.Var("tx", "int32"), tirx.Var("n", "int32")
+    A, C = (tirx.decl_buffer((8,), "float32", name=name) for name in "AC")
+    stage = tirx.decl_buffer((64,), "float32", name="stage", scope="shared")
+    stmts = [
+        tirx.AllocBuffer(stage),
+        tirx.BufferStore(stage, tirx.BufferLoad(A, [tx]), [write(tx, n)]),
+        tirx.BufferStore(C, tirx.BufferLoad(stage, [read(tx, n)]), [tx]),
+    ]
+    tag = tirx.IterVar(None, tx, tirx.IterVar.ThreadIndex, "threadIdx.x")
+    launch = tirx.For(tx, 0, 8, tirx.ForKind.THREAD_BINDING, tirx.SeqStmt(stmts), thread_binding=tag)
+    after = threads_to_loops(tirx.PrimFunc([A, C, n], launch).with_attr("global_symbol", "main"))
+    assert after.script().count("in range(8)") == (1 if is_same else 2)
+
+
 def test_two_loops_over_the_same_threads():
     @T.prim_func
     def before(C: T.Buffer((8, 8), "float32")):
@@ -396,6 +437,142 @@ def test_no_index_is_left_in_any_form(form):
     assert not re.search(r'"threadIdx|"vthread|thread_id\(|launch_thread_idx', text)
 
 
+def test_one_thread_writes_what_all_read():
+    """A constant for every thread's element, but only one thread is there to write it."""
+
+    @T.prim_func
+    def before(C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((1,), "float32", scope="shared")
+        tx = T.launch_thread("threadIdx.x", 8)
+        if tx == 3:
+            stage[0] = T.float32(1)
+        C[tx] = stage[0]
+
+    @T.prim_func
+    def expected(C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((1,), "float32", scope="shared")
+        for tx in range(8):
+            if tx == 3:
+                stage[0] = T.float32(1)
+        for ty in range(8):
+            C[ty] = stage[0]
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_shared_memory_that_is_read_only_needs_no_order():
+    @T.prim_func
+    def before(A: T.Buffer((8,), "float32"), C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((1,), "float32", scope="shared")
+        tx = T.launch_thread("threadIdx.x", 8)
+        stage[0] = A[0]
+        C[tx] = stage[0]
+        A[tx] = stage[0]
+
+    @T.prim_func
+    def expected(A: T.Buffer((8,), "float32"), C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((1,), "float32", scope="shared")
+        stage[0] = A[0]
+        for tx in range(8):
+            C[tx] = stage[0]
+            A[tx] = stage[0]
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_shared_memory_that_a_call_reads():
+    """The call may read every element, so all have to be there."""
+
+    @T.prim_func
+    def before(A: T.Buffer((8,), "float32"), C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((8,), "float32", scope="shared")
+        tx = T.launch_thread("threadIdx.x", 8)
+        stage[tx] = A[tx]
+        C[tx] = T.call_extern("float32", "total", stage.access_ptr("r"))
+
+    @T.prim_func
+    def expected(A: T.Buffer((8,), "float32"), C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((8,), "float32", scope="shared")
+        for tx in range(8):
+            stage[tx] = A[tx]
+        for ty in range(8):
+            C[ty] = T.call_extern("float32", "total", stage.access_ptr("r"))
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_what_is_the_same_for_all_threads_stands_outside_of_the_loop():
+    @T.prim_func
+    def before(C: T.Buffer((8,), "float32"), D: T.Buffer((2,), "float32")):
+        tx = T.launch_thread("threadIdx.x", 8)
+        D[0] = D[0] + T.float32(1)
+        C[tx] = T.float32(1)
+        D[1] = D[1] + T.float32(1)
+
+    @T.prim_func
+    def expected(C: T.Buffer((8,), "float32"), D: T.Buffer((2,), "float32")):
+        D[0] = D[0] + T.float32(1)
+        for tx in range(8):
+            C[tx] = T.float32(1)
+        D[1] = D[1] + T.float32(1)
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_private_memory_that_only_some_threads_write():
+    """The same value for all that write it, but it differs between those that do and those that do not."""
+
+    @T.prim_func
+    def before(C: T.Buffer((8,), "float32")):
+        flag = T.alloc_buffer((1,), "float32", scope="local")
+        tx = T.launch_thread("threadIdx.x", 8)
+        flag[0] = T.float32(0)
+        if tx < 3:
+            flag[0] = T.float32(1)
+        C[tx] = flag[0]
+
+    @T.prim_func
+    def expected(C: T.Buffer((8,), "float32")):
+        flag = T.alloc_buffer((1,), "float32", scope="local")
+        for tx in range(8):
+            flag[0] = T.float32(0)
+            if tx < 3:
+                flag[0] = T.float32(1)
+            C[tx] = flag[0]
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
+def test_private_memory_that_differs_from_the_second_trip_on():
+    """What is read comes later in the loop's body than where it goes to."""
+
+    @T.prim_func
+    def before(A: T.Buffer((8, 4), "float32"), C: T.Buffer((8,), "float32")):
+        last = T.alloc_buffer((1,), "float32", scope="local")
+        new = T.alloc_buffer((1,), "float32", scope="local")
+        tx = T.launch_thread("threadIdx.x", 8)
+        last[0] = T.float32(0)
+        new[0] = T.float32(0)
+        for k in range(4):
+            last[0] = new[0]
+            new[0] = A[tx, k]
+        C[tx] = last[0]
+
+    @T.prim_func
+    def expected(A: T.Buffer((8, 4), "float32"), C: T.Buffer((8,), "float32")):
+        last = T.alloc_buffer((1,), "float32", scope="local")
+        new = T.alloc_buffer((1,), "float32", scope="local")
+        for tx in range(8):
+            last[0] = T.float32(0)
+            new[0] = T.float32(0)
+            for k in range(4):
+                last[0] = new[0]
+                new[0] = A[tx, k]
+            C[tx] = last[0]
+
+    check(before, expected.with_attr("global_symbol", "before"))
+
+
 # ---- refusals --------------------------------------------------------------------------------------------------------
 
 
@@ -448,6 +625,21 @@ def test_memory_that_lives_on_from_trip_to_trip_is_refused():
                 C[tx] = kept[0]
 
     with pytest.raises(errors.NotCoveredError, match=r"TT242.*`kept`"):
+        threads_to_loops(before)
+
+
+def test_a_name_that_lives_on_is_refused():
+    """All threads have to write before any reads, and the name is bound before and used after."""
+
+    @T.prim_func
+    def before(A: T.Buffer((16,), "float32"), C: T.Buffer((8,), "float32")):
+        stage = T.alloc_buffer((8,), "float32", scope="shared")
+        tx = T.launch_thread("threadIdx.x", 8)
+        row: INT32 = tx * 2
+        stage[tx] = A[row]
+        C[tx] = stage[7 - tx] + A[row]
+
+    with pytest.raises(errors.NotCoveredError, match=r"TT242.*a name that it defines"):
         threads_to_loops(before)
 
 
@@ -553,6 +745,18 @@ if HAS_DEVICE_SCOPES:
                 C[tx, ty, lane] = T.float32(1)
 
         check(before, expected.with_attr("global_symbol", "before"))
+
+    def test_an_axis_of_one_thread_beside_lanes():
+        @T.prim_func
+        def before(C: T.Buffer((2, 64, 32), "float32")):
+            T.device_entry()
+            tx, ty = T.thread_id([1, 64])
+            lane = T.lane_id([32])
+            C[tx, ty, lane] = T.float32(1)
+
+        value = threads_to_loops(before).body.body.seq[0].value
+        assert isinstance(value, tirx.FloorMod)
+        assert int(value.b) == 1
 
     def test_unknown_numbers_of_threads_are_refused():
         @T.prim_func
