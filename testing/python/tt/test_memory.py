@@ -49,9 +49,17 @@ def test_box_outside(start):
         Box(tile(), start, (4, 6)).read(CORE)
 
 
-def test_index_outside():
+@pytest.mark.parametrize("index", [(0, np.arange(7)), (0, -1), (4, 0), (np.arange(-1, 3), 0)])
+def test_index_outside(index):
     with pytest.raises(errors.ExecutionError, match="TT910: `tile`: found an index"):
-        tile().load(CORE, (0, np.arange(7)))
+        tile().load(CORE, index)
+
+
+def test_masked_lanes_around_a_single_element():
+    memory = OnChip("one", (1,), np.dtype("float32"))
+    index = np.array([-1, 0, 1])
+    memory.store(CORE, (index,), np.float32(3), index == 0)
+    assert memory.load(CORE, (index,), index == 0)[1] == 3
 
 
 def test_view_shares_bytes():
@@ -127,4 +135,43 @@ def test_reads_of_what_is_written():
     memory.read(core, (0, 0), (4, 6))
     memory.load(core, (np.arange(4)[:, None], np.arange(6)))
     bits.load(core, (np.arange(48),))
+    assert core.unwritten == []
+
+
+def test_reads_are_noted_once_in_a_work_tile():
+    core, memory = poisoned()
+    for core.turn in (0, 0, 1):
+        memory.load(core, (0, 0))
+        memory.read(core, (1, 0), (1, 1))
+    assert [(unwritten.index, unwritten.turn) for unwritten in core.unwritten] == [((0, 0), 0), ((0, 0), 1)]
+
+
+def test_masked_lanes_read_nothing():
+    core, memory = poisoned()
+    memory.store(core, (0, 3), np.float32(1))
+    memory.load(core, (0, np.arange(6)), np.arange(6) == 3)
+    assert core.unwritten == []
+
+
+@pytest.mark.parametrize(
+    "read",
+    [lambda core, memory: memory.load(core, (0, 0)), lambda core, memory: memory.read(core, (0, 0), (1, 1))],
+)
+def test_a_part_of_an_element_is_not_all_of_it(read):
+    core, memory = poisoned()
+    parts = memory.view("bytes", (96,), np.dtype("uint8"))
+    parts.write(core, (0,), np.zeros(3, np.uint8))
+    read(core, memory)
+    assert [unwritten.index for unwritten in core.unwritten] == [(0, 0)]
+    core.unwritten.clear()
+    parts.store(core, (3,), np.uint8(0))
+    read(core, memory)
+    assert core.unwritten == []
+
+
+def test_updates_write():
+    core, memory = poisoned()
+    memory.update(core, (0, 0), np.add, np.float32(1))
+    core.unwritten.clear()
+    memory.load(core, (0, 0))
     assert core.unwritten == []

@@ -3,6 +3,7 @@
 from itertools import product
 
 import pytest
+import tvm
 from support import host
 from support.infer import infer, results
 
@@ -134,14 +135,59 @@ if host.ON_TILELANG:
     def test_refused_wave():
         refuse(kernel((6, 4), 4, launched=5), "it does not count in waves of 5 blocks, which are launched")
 
-    def test_refused_launch_of_two_axes():
+    @pytest.mark.parametrize("others", [(2,), (1, 2)])
+    def test_refused_launch_of_several_axes(others):
         @L.prim_func
         def main(A: L.Tensor((6, 4), "int32")):
-            with L.Kernel(5, 2, threads=32) as (block, _):
+            with L.Kernel(5, *others, threads=32) as (block, *_):
                 for v0, v1 in L.Persistent([6, 4], 5, block):
                     A[v0, v1] = 1
 
         refuse(main, "it stands in a launch that is not one-dimensional")
+
+    def plus_1(expr):
+        return tirx.Add(expr, tirx.IntImm("int32", 1))
+
+    def other_loop(stmt, **change):
+        if stmt.thread_binding is not None or stmt.loop_var.name != "w":
+            return stmt
+        fields = {
+            "min": stmt.min,
+            "extent": stmt.extent,
+            **{key: new(getattr(stmt, key)) for key, new in change.items()},
+        }
+        return tirx.For(
+            stmt.loop_var, fields["min"], fields["extent"], stmt.kind, stmt.body, annotations=stmt.annotations
+        )
+
+    def other_guard(stmt):
+        """Of the condition on the number of a block's cell."""
+        if isinstance(stmt.condition.a, tirx.Var):
+            return stmt
+        return tirx.IfThenElse(stmt.condition.a < plus_1(stmt.condition.b), stmt.then_case, None)
+
+    def other_coordinate(stmt, name):
+        return tirx.Bind(stmt.var, plus_1(stmt.value)) if stmt.var.name == name else stmt
+
+    CHANGES = {
+        "the first wave": ("tirx.For", lambda stmt: other_loop(stmt, min=plus_1)),
+        "how many waves": ("tirx.For", lambda stmt: other_loop(stmt, extent=plus_1)),
+        "how many cells": ("tirx.IfThenElse", other_guard),
+        "the first axis": ("tirx.Bind", lambda stmt: other_coordinate(stmt, "v0")),
+        "the second axis": ("tirx.Bind", lambda stmt: other_coordinate(stmt, "v1")),
+        "the last axis": ("tirx.Bind", lambda stmt: other_coordinate(stmt, "v2")),
+    }
+
+    @pytest.mark.parametrize("name", CHANGES)
+    def test_refused_numbering(name):
+        """One number of the loop is not the host's."""
+        kind, change = CHANGES[name]
+        func = kernel((6, 5, 4), 7, group_size=3)
+        facts(func)
+        other = func.with_body(tirx.stmt_functor.ir_transform(func.body, None, change, [kind]))
+        assert not tvm.ir.structural_equal(other, func)
+        message = "no condition bounds" if name == "the last axis" else "it does not count in waves of 7 blocks"
+        refuse(other, message)
 
     def test_refused_use_of_the_block():
         @L.prim_func

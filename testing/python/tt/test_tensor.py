@@ -13,7 +13,7 @@ from support.buffers import make_buffer
 from support.infer import copy_kernel
 
 from tilelang.tt import errors
-from tilelang.tt.executor.ledger import Workload
+from tilelang.tt.executor.ledger import Workload, differ
 from tilelang.tt.executor.memory import Box, Core, Poison
 from tilelang.tt.executor.tensor import Edge, Tensor
 from tilelang.tt.plan import make_plan
@@ -184,6 +184,16 @@ def test_masked_lanes_touch_nothing():
     assert memory.ledger.is_written.sum() == 140
 
 
+def test_lanes_may_be_masked_and_over_the_edge():
+    memory = tensor(edge=defined(7), padding="7")
+    index = np.array([68, 69, 70, 71, 200])
+    mask = np.array([True, False, True, False, False])
+    assert memory.load(CORE, (0, index), mask)[mask].tolist() == [69, 7]
+    memory.store(CORE, (0, index), np.float32(0), mask)
+    memory.update(CORE, (0, index), np.add, np.float32(5), mask)
+    assert memory.elements[0, 67:].tolist() == [68, 5, 70]
+
+
 def test_unknown_padding():
     memory = tensor(edge=Edge(True, None), padding="unknown")
     memory.read(CORE, (0, 0), (40, 70))
@@ -346,6 +356,52 @@ def test_an_update_of_what_another_tile_accesses():
         access(memory)
         with pytest.raises(errors.ExecutionError, match="updates it"):
             memory.update(CORE, (0, 0), np.add, np.float32(1))
+
+
+def test_only_elements_that_two_tiles_access_meet():
+    memory = tensor()
+    memory.write(CORE, (5, 5), np.ones((1, 2), np.float32))
+    memory.write(OTHER, (5, 5), np.array([[1, 1, 9]], np.float32))
+    assert memory.ledger.findings()[0].startswith("`A`: 2 times ")
+    with pytest.raises(errors.ExecutionError, match=r"TT916.* writes element \(5, 7\), and .* writes it"):
+        memory.write(CORE, (4, 6), np.full((2, 2), [[0, 0], [1, 0]], np.float32))
+
+
+def test_what_a_core_does_outside_of_its_work_tiles_is_an_access_like_any_other():
+    outside = Core(0, turn=-1)
+    memory = tensor((4, 4), access="write")
+    write(memory, outside, 5)
+    with pytest.raises(errors.ExecutionError, match=r"TT916.*core 0 at \(0, 0\) outside of its work tiles writes"):
+        write(memory, CORE, 6)
+    memory.end_launch()
+    assert memory.ledger.is_written.sum() == 1
+    assert memory.ledger.last_writer((0, 0)) == (0, WORKLOAD.number(outside))
+    assert memory.ledger.last_writer((0, 1)) is None
+
+
+def test_the_last_of_several_launches_has_written():
+    memory = tensor()
+    for core in (CORE, OTHER):
+        write(memory, core, 5)
+        memory.end_launch()
+        memory.begin_launch()
+    assert memory.ledger.last_writer((0, 0)) == (1, WORKLOAD.number(OTHER))
+
+
+NANS = np.array([0x7FC00000, 0x7FC00001, 0xFFC00000], np.uint32).view(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (NANS, NANS[::-1].copy(), [False, False, False]),
+        (NANS[:2], np.array([1, np.inf], np.float32), [True, True]),
+        (np.array([1, 0, 2], np.float32), np.array([np.nan, -0.0, 2], np.float32), [True, True, False]),
+        (np.array([1, -1], np.int8), np.array([1, 1], np.int8), [False, True]),
+    ],
+)
+def test_bits_differ_and_one_nan_is_as_good_as_another(a, b, expected):
+    assert differ(a, b).tolist() == expected
 
 
 def test_launches_do_not_meet():
