@@ -598,6 +598,9 @@ OUTSIDE = {
     "a store to `A`": lambda A: store(A, 0),
     "a load from `A`": lambda A: tirx.Bind(tirx.Var("v", "int32"), tirx.BufferLoad(A, [0])),
     "a call of tirx.call_extern": lambda A: tirx.Evaluate(tirx.call_extern("int32", "start")),
+    "a call of tirx.tvm_struct_get": lambda A: tirx.Evaluate(
+        tirx.call_intrin("int32", "tirx.tvm_struct_get", A.data, 0, 0)  # reads, and changes nothing
+    ),
     "a call of tirx.tvm_storage_sync": lambda A: tirx.Evaluate(
         tirx.call_intrin("int32", "tirx.tvm_storage_sync", "global")
     ),
@@ -666,11 +669,22 @@ def test_cells_that_end_early(name):
         persistent(one_launch(cell, A)())
 
 
-def test_a_loop_in_a_cell_may_be_left():
+LEAVE = [lambda: tirx.Evaluate(leaving("break_loop"))]
+if hasattr(tirx, "Break"):
+    LEAVE += [tirx.Break, tirx.Continue]
+
+    @pytest.mark.parametrize("jump", [tirx.Break, tirx.Continue])
+    def test_cells_that_are_left_by_a_jump(jump):
+        A = tensor()
+        with pytest.raises(errors.NotCoveredError, match=r"TT232: .*a jump ends a grid cell early"):
+            persistent(one_launch(lambda bx: tirx.SeqStmt([jump(), store(A, bx)]), A)())
+
+
+@pytest.mark.parametrize("leave", LEAVE)
+def test_a_loop_in_a_cell_may_be_left(leave):
     A = tensor()
-    leave = tirx.Evaluate(leaving("break_loop"))
     inner = lambda bx: tirx.For(  # noqa: E731
-        tirx.Var("j", "int32"), 0, 3, tirx.ForKind.SERIAL, tirx.SeqStmt([store(A, bx), leave])
+        tirx.Var("j", "int32"), 0, 3, tirx.ForKind.SERIAL, tirx.SeqStmt([store(A, bx), leave()])
     )
     assert list(loops(persistent(one_launch(inner, A)()))) == [0]
 
@@ -710,6 +724,19 @@ if host.HAS_DEVICE_SCOPES:
         found = touched_by_cores(out, (6, 4, 1))
         cells = oracle.tile_order((6, 4, 1), "row_major", None)
         assert found == {((x, y, z), 0, WRITE): {(x, y, x // 2, y // 2, x % 2, y % 2)} for x, y, z in cells}
+
+    def test_a_cluster_of_fewer_axes_than_its_number_has():
+        @T.prim_func
+        def main(A: T.Buffer((6, 4), "float32")):
+            T.device_entry()
+            bx, by = T.cta_id([6, 4])
+            _, py = T.cluster_id([3, 4])
+            cx = T.cta_id_in_cluster([2])
+            T.thread_id([32])
+            A[bx, by] = T.Cast("float32", cx + py)
+
+        with pytest.raises(errors.NotCoveredError, match=r"TT234: .*the cluster does not say"):
+            persistent(main)
 
     def test_a_symbolic_cluster():
         @T.prim_func
