@@ -18,7 +18,7 @@ demo: $(VENV)/.installed
 	$(if $(filter tilelang,$(HOST)),$(BIN)/python examples/flash_attention.py)
 
 test: $(VENV)/.installed
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 venv: $(VENV)/.installed
 	@echo "The environment is ready: . $(BIN)/activate"

@@ -49,9 +49,10 @@ def tests(session: nox.Session, host: str) -> None:
         session.install("--quiet", "torch==2.13.0")
     session.install("--quiet", *HOSTS[host], *TEST_REQUIREMENTS, wheel(session))
     kernels = os.environ.get("NOX_KERNELS")
-    session.run("pytest", *([f"--kernels={kernels}"] if kernels else []), *session.posargs)
+    session.run("pytest", "-n", "auto", *([f"--kernels={kernels}"] if kernels else []), *session.posargs)
     if host == "tilelang" and not session.posargs:  # `make bench` runs the parts that apache-tvm has
         session.run("python", "benchmarks/execution.py")
+        session.run("python", "benchmarks/target.py")
 
 
 @nox.session
@@ -78,7 +79,7 @@ def sanitize(session: nox.Session) -> None:
     }
     # What a released library may need from others is not what a watched one needs.
     # Reports go to the file descriptor, which is not to be captured.
-    arguments = ["--capture=sys", "--ignore=testing/python/tt/test_library.py", *session.posargs]
+    arguments = ["-n", "auto", "--capture=sys", "--ignore=testing/python/tt/test_library.py", *session.posargs]
     session.run("pytest", *arguments, env=watched)
 
 
