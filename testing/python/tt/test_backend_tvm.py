@@ -179,6 +179,23 @@ def test_log(caplog):
     assert "not on a chip" in caplog.text
 
 
+def test_findings_are_logged_once(caplog):
+    @T.prim_func
+    def partial(A: T.Buffer((40,), "float32"), B: T.Buffer((40,), "float32")):
+        bx = T.launch_thread("blockIdx.x", 4)
+        for i in range(8):
+            B[bx * 8 + i] = A[bx * 8 + i]
+
+    executable = compiled(partial)
+    a, b = np.ones(40, np.float32), np.full(40, 7, np.float32)
+    with caplog.at_level(logging.WARNING, "tilelang.tt"):
+        executable(a, b)
+        executable(a, b)
+    assert b.tolist() == [1] * 32 + [7] * 8
+    _, said = [record.getMessage() for record in caplog.records]
+    assert said == "kernel partial: `B`: 8 of 40 elements are never written; the first is (32,)"
+
+
 def test_stock_pipeline():
     with pytest.raises(errors.OptionError, match=r'^TT941: .*\n.*add tir_pipeline="tenstorrent"'):
         tvm.compile(count, target="tenstorrent")

@@ -130,6 +130,16 @@ def test_thread_bindings_are_refused():
 
 
 @pytest.mark.skipif(ON_TILELANG, reason="TileLang's numbers of 4 bits are packed")
+def test_message_shows_the_statement_alone():
+    @T.prim_func
+    def main(A: T.Buffer((4,), "float32"), B: T.Buffer((4,), "float32")):
+        for i in range(4):
+            B[i] = T.call_extern("float32", "gelu", A[i])
+
+    with pytest.raises(errors.NotCoveredError, match=r"\n  in: B\[i\] = T\.call_extern\("):
+        Program(main)
+
+
 def test_small_dtypes_are_refused():
     @T.prim_func
     def main(A: T.Buffer((4,), "int4")):

@@ -169,7 +169,9 @@ def test_over_the_edge_is_refused_where_it_means_nothing(access, found):
     with pytest.raises(errors.ExecutionError) as caught:
         access(memory)
     tile = "tensor `A`: work tile (0, 0, 0) on core 0 at (0, 0) "
-    assert str(caught.value) == f"TT910: {tile}{found}; expected one inside of (40, 70)"
+    said, advice = str(caught.value).split("\n")
+    assert said == f"TT910: {tile}{found}; expected one inside of (40, 70)"
+    assert advice.startswith("help: guard the access")
     assert np.array_equal(memory.result(), numbers((40, 70)))
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .. import _native
 from ..errors import TTWarning
-from ..executor import dtype_of, execute
+from ..executor import dtype_of, run
 from ..plan import Buffer, make_plan
 from .payload import unpack
 
@@ -31,7 +31,7 @@ def launch(text: str, *values: Any) -> None:
             variables that are no parameters. The caller has checked the tensors' dtypes, shapes and strides.
 
     Raises:
-        TTError: Whatever :func:`tilelang.tt.execute` refuses.
+        TTError: Whatever :func:`tilelang.tt.executor.run` refuses.
     """
     _kernel(str(text)).launch(values)
 
@@ -51,6 +51,7 @@ class _Kernel:
         self._func = func
         self._buffers = {buffer.param_index: buffer for buffer in kernel.buffers}
         self._parameters = list(func.params)
+        self._said: set[str] = set()
         self._sizes = list(tvm_ffi.get_global_func("tilelang.tt.shape_variables")(func))
         _log.warning(
             "kernel %s runs on the CPU, by the reference executor of tilelang.tt for %s, and not on a chip",
@@ -66,9 +67,12 @@ class _Kernel:
         written = [arguments[index] for index, buffer in self._buffers.items() if "write" in buffer.access]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TTWarning)  # the compilation has given them
-            results = execute(self._func, *arguments)
-        for array, result in zip(written, results if isinstance(results, tuple) else (results,), strict=True):
+            execution = run(self._func, *arguments)
+        for array, result in zip(written, execution.outputs.values(), strict=True):
             array[...] = result
+        for finding in set(execution.findings) - self._said:
+            _log.warning("kernel %s: %s", execution.kernel.name, finding)
+        self._said |= set(execution.findings)
 
     def _values_of_sizes(self, arguments: list[Any], from_shapes: list[int]) -> dict[str, int]:
         """The shape variables' values: of scalar parameters where they are such, else those that were handed over."""

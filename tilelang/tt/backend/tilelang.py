@@ -43,7 +43,7 @@ def register() -> None:
         def __eq__(self, other: object) -> bool:
             return other == "reference" if isinstance(other, str) else self is other
 
-        def __str__(self) -> str:
+        def __repr__(self) -> str:
             return "reference"
 
         __hash__ = object.__hash__

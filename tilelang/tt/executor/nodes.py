@@ -1,6 +1,7 @@
 """The IR as the executor reads it: one set of words for what the hosts build differently."""
 
 import importlib
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ _EXTENDED = (
     "float8_e5m2fnuz",
     "float8_e8m0fnu",
 )
+_DECLARATION = re.compile(r"#|\w+ = T\.(Buffer|match_buffer|decl_buffer|u?int\d+|float\d+|handle)\(")
 _PLAIN = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)))
 _FLOATS = ("float16", "float32", "float64")
 
@@ -198,6 +200,7 @@ def is_constant(node: Any) -> bool:
 
 
 def text(node: Any, limit: int = 120) -> str:
-    """A node as its host prints it, in one line."""
-    printed = " ".join(str(node).split())
+    """A node as its host prints it, in one line, without the declarations that a host puts before a statement."""
+    lines = [line for line in str(node).splitlines() if not _DECLARATION.match(line)]
+    printed = " ".join(" ".join(lines).split())
     return printed if len(printed) <= limit else f"{printed[: limit - 3]}..."

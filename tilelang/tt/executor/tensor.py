@@ -217,7 +217,11 @@ class Tensor(Memory):
 
     def _check_edge(self, core: Core, deed: str, start: tuple[int, ...], extent: tuple[int, ...] | None = None) -> None:
         if not self.edge.is_defined:
-            raise refusal("TT910", f"{self._place(core, deed, start, extent)}; expected one inside of {self.shape}")
+            raise refusal(
+                "TT910",
+                f"{self._place(core, deed, start, extent)}; expected one inside of {self.shape}\n"
+                "help: guard the access by a condition, such as `if row < rows`",
+            )
 
     def _check_lanes(self, core: Core, deed: str, start: tuple[int, ...], extent: tuple[int, ...]) -> None:
         """Refuse the first single element of a box that is outside, where that means nothing."""
