@@ -291,13 +291,19 @@ def test_one_kernel_of_a_module():
         execute(mod, numbers(8))
     with pytest.raises(errors.BufferLookupError, match="TT870: the module has no kernel other; kernels: large, small"):
         execute(mod, numbers(8), kernel="other")
+    with pytest.raises(errors.BufferLookupError, match=r"TT870: the kernel is .*; expected kernel=other to name it"):
+        execute(double(8), numbers(8), kernel="other")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"engine": "gpu"}, "TT914: engine is 'gpu'; expected one of: reference, llvm"),
+        ({"engine": ["llvm"]}, r"TT914: engine is \['llvm'\]"),
         ({"threads": 0}, "TT914: threads is 0"),
+        ({"threads": True}, "TT914: threads is True"),
+        ({"order": "random", "seed": -1}, "TT914: seed is -1"),
+        ({"order": 5}, "TT914: order is 5"),
         ({"threads": 1.5}, "TT914: threads is 1.5"),
         ({"order": "backwards"}, "TT914: order is 'backwards'"),
         ({"order": [0, 1]}, r"TT914: order is \[0, 1\]; expected \"random\", or the numbers 0 to 63"),

@@ -229,6 +229,15 @@ def test_indices_that_wrap_around():
     assert agree(main, {"A": np.arange(256, dtype=np.int32)}) == 0
 
 
+def test_products_that_wrap_around():
+    @T.prim_func
+    def main(A: T.Buffer((4,), "int32")):
+        for i in range(4):
+            A[i * 1073741824 * 4] = A[i * 1073741824 * 4] * 2 + i
+
+    assert agree(main, {"A": np.arange(4, dtype=np.int32)}) == 0
+
+
 VIEWS = {
     "of memory around": ("t = T.alloc_buffer((2,), 'int32', scope='local')", "pass", "C[0] = t[0]", 1),
     "of a lane's own memory": ("pass", "t = T.alloc_buffer((2,), 'int32', scope='local')", "pass", 0),

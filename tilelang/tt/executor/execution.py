@@ -190,10 +190,12 @@ def run(
     """
     given = {"device": device, "schedule_policy": policy}
     inputs |= {name: value for name, value in given.items() if value is not None}
-    if engine not in _ENGINES:
+    if not isinstance(engine, str) or engine not in _ENGINES:
         raise refusal("TT914", f"engine is {engine!r}; expected one of: {', '.join(_ENGINES)}")
-    if not isinstance(threads, int) or threads < 1:
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise refusal("TT914", f"threads is {threads!r}; expected a number of threads, at least 1")
+    if not isinstance(seed, int) or seed < 0:
+        raise refusal("TT914", f"seed is {seed!r}; expected an integer, at least 0")
     prepared = Prepared(mod, arrays, kernel, inputs)
     numbers = _in_order(order, prepared.workload.num_cores, seed)
     return _ENGINES[engine](prepared, numbers, threads, [Poison(one, seed) for one in _PATTERNS] if poison else [])
@@ -205,7 +207,7 @@ def _in_order(order: Order, num_cores: int, seed: int) -> list[int]:
         return list(range(num_cores))
     if isinstance(order, str) and order == "random":
         return [int(number) for number in np.random.default_rng(seed).permutation(num_cores)]
-    if isinstance(order, str) or sorted(order) != list(range(num_cores)):
+    if isinstance(order, str) or not isinstance(order, Iterable) or sorted(order) != list(range(num_cores)):
         raise refusal("TT914", f'order is {order!r:.60}; expected "random", or the numbers 0 to {num_cores - 1}')
     return [int(number) for number in order]
 
@@ -289,6 +291,8 @@ def _kernel_of(mod: Any, name: str | None) -> tuple[str, Any]:
     from tvm.tirx import PrimFunc
 
     if isinstance(mod, PrimFunc):
+        if name not in (None, passes.name_of(mod)):
+            raise refusal("TT870", f"the kernel is {passes.name_of(mod)}; expected kernel={name} to name it")
         return passes.name_of(mod), mod
     is_kernel = tvm_ffi.get_global_func("tilelang.tt.is_kernel")
     kernels = {str(var.name_hint): func for var, func in mod.functions.items() if is_kernel(func)}

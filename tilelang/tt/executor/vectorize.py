@@ -412,6 +412,7 @@ class _Decision:
         self._conditions = conditions
         self._is_local = is_local
         self._written = {access.memory for access in effects.accesses if access.writes}
+        self._extent = 1
         self._ranges: dict[int, tuple[int, int] | None] = {}
         for loop in effects.loops:
             self._ranges[loop.variable] = _union(self._ranges.get(loop.variable, loop.range), loop.range)
@@ -419,6 +420,7 @@ class _Decision:
     def lanes(self, extent: int | None) -> Lanes | None:
         """How the loop is executed as an array."""
         effects, private = self._effects, {}
+        self._extent = 1 if extent is None else extent
         if effects.lanes > MOST_LANES or any(not self._is_uniform(loop.bounds) for loop in effects.loops):
             return None
         for memory in self._written | effects.allocated.keys():
@@ -472,7 +474,11 @@ class _Decision:
         factors, uniform = {part[0] for part in parts}, {part[1] for part in parts}
         if len(factors) > 1 or len(uniform) > 1:
             return False
-        return abs(factors.pop()) > max(part[3] for part in parts) - min(part[2] for part in parts)
+        factor = abs(factors.pop())
+        # Where an index wraps around in 32 bits, iterations that are far apart may meet.
+        if factor * self._extent >= 2**31:
+            return False
+        return factor > max(part[3] for part in parts) - min(part[2] for part in parts)
 
     def _split(self, form: Form) -> tuple[int, Any, int, int] | None:
         """The factor of the variable, what is the same in all iterations, and the range of the rest."""
