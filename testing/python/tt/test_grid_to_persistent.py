@@ -738,6 +738,43 @@ if host.HAS_DEVICE_SCOPES:
         with pytest.raises(errors.NotCoveredError, match=r"TT234: .*the cluster does not say"):
             persistent(main)
 
+    def test_a_cluster_of_several_axes_whose_cells_all_lie_on_x():
+        """Without a grid of its own, or with one that only follows from the cluster."""
+
+        @T.prim_func
+        def alone(A: T.Buffer((12, 2), "float32")):
+            T.device_entry()
+            cluster = T.cluster_id([12])
+            cx, cy = T.cta_id_in_cluster([2, 2])
+            T.thread_id([32])
+            A[cluster, cx] = T.Cast("float32", cy)
+
+        @T.prim_func
+        def deferred(A: T.Buffer((12, 2), "float32")):
+            T.device_entry()
+            cluster = T.cluster_id([12])
+            cx, cy = T.cta_id_in_cluster([2, 2])
+            bx = T.cta_id()
+            T.thread_id([32])
+            A[cluster, cx] = T.Cast("float32", cy + bx)
+
+        for func in (alone, deferred):
+            with pytest.raises(errors.NotCoveredError, match=r"TT234: .*the cluster does not say"):
+                persistent(func)
+
+    def test_pairs_of_cells():
+        @T.prim_func
+        def main(A: T.Buffer((6, 2), "float32")):
+            T.device_entry()
+            bx = T.cta_id([6])
+            T.cta_id_in_cluster([2])
+            half = T.cta_id_in_pair()
+            T.thread_id([32])
+            A[bx, half] = T.float32(1)
+
+        with pytest.raises(errors.NotCoveredError, match=r"TT234: .*cta_id_in_pair does not say"):
+            persistent(main)
+
     def test_a_symbolic_cluster():
         @T.prim_func
         def main(A: T.Buffer((6, 4), "float32"), n: T.int32):

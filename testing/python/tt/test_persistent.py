@@ -7,7 +7,7 @@ import tvm
 from support import host
 from support.infer import infer, results
 
-from tilelang.tt import _native, apply_tt_defaults, errors
+from tilelang.tt import _native, apply_tt_defaults, errors, grid_to_persistent
 
 if host.ON_TILELANG:
     import tilelang.language as L
@@ -167,7 +167,11 @@ if host.ON_TILELANG:
         return tirx.IfThenElse(stmt.condition.a < plus_1(stmt.condition.b), stmt.then_case, None)
 
     def other_coordinate(stmt, name):
-        return tirx.Bind(stmt.var, plus_1(stmt.value)) if stmt.var.name == name else stmt
+        """The value itself, or where it is a remainder that of another number."""
+        if stmt.var.name != name:
+            return stmt
+        value = stmt.value
+        return tirx.Bind(stmt.var, tirx.Mod(plus_1(value.a), value.b) if isinstance(value, tirx.Mod) else plus_1(value))
 
     CHANGES = {
         "the first wave": ("tirx.For", lambda stmt: other_loop(stmt, min=plus_1)),
@@ -218,3 +222,55 @@ if host.ON_TILELANG:
                     A[u0, u1] = 2
 
         refuse(main, "two persistent loops in one launch")
+
+    # Where no wave is cut short a host may drop the loop's first condition; the kernel's own comes in its place.
+    # Of the number of a block's cell, the coordinate on the last axis, and the kernel's n and store.
+    KEPT = {
+        "an alternative": lambda number, last, n, store: (store.indices[1] < 5, store),
+        "a condition on memory": lambda number, last, n, store: (
+            tirx.BufferLoad(store.buffer, store.indices) < 5,
+            None,
+        ),
+    }
+    ON_THE_WAVE = {
+        "another number of cells": lambda number, last, n, store: (number < n, None),
+        "another bound of the last axis": lambda number, last, n, store: (last < 3, None),
+    }
+
+    def with_own_condition(condition):
+        @L.prim_func
+        def main(A: L.Tensor((6, 5), "int32"), n: L.int32):
+            with L.Kernel(4, threads=32) as block:
+                for v0, v1 in L.Persistent([6, 5], 4, block, group_size=2):
+                    A[v0, v1] = 1
+
+        inner, outer = (stmt.condition.a for stmt in conditions(main))
+
+        def change(stmt):
+            if isinstance(stmt, tirx.BufferStore):
+                own, otherwise = condition(outer, inner, main.params[1], stmt)
+                return tirx.IfThenElse(own, stmt, otherwise)
+            return stmt.then_case if stmt.condition.a.same_as(outer) else stmt
+
+        kinds = ["tirx.BufferStore", "tirx.IfThenElse"]
+        return main.with_body(tirx.stmt_functor.ir_transform(main.body, None, change, kinds))
+
+    def conditions(func):
+        """From the inside out."""
+        found = []
+        tirx.stmt_functor.post_order_visit(
+            func.body, lambda node: found.append(node) if isinstance(node, tirx.IfThenElse) else None
+        )
+        return found
+
+    @pytest.mark.parametrize("name", KEPT)
+    def test_own_condition_stays(name):
+        func = with_own_condition(KEPT[name])
+        assert [facts(func)[f"tt_grid_{axis}"] for axis in "xyz"] == [6, 5, 1]
+        (left,) = conditions(grid_to_persistent(infer(func)))
+        assert left.condition.a.same_as(conditions(func)[0].condition.a)
+        assert (left.else_case is None) == (name != "an alternative")
+
+    @pytest.mark.parametrize("name", ON_THE_WAVE)
+    def test_refused_own_condition_on_the_wave(name):
+        refuse(with_own_condition(ON_THE_WAVE[name]), "the kernel uses `(w|bx)` beside it")
