@@ -26,6 +26,15 @@ def test_bijection(grid, order_and_panel):
     assert tile_ids(grid, cells, **inputs).tolist() == list(range(len(cells)))
 
 
+@pytest.mark.parametrize("order", ["swizzled_row", "swizzled_column"])
+def test_all_small_panels(order):
+    for *extents, panel in np.ndindex(5, 6, 2, 6):
+        grid, inputs = tuple(extent + 1 for extent in extents), {"schedule_order": order, "swizzle_panel": panel + 1}
+        cells = tile_coordinates(grid, **inputs)
+        assert [tuple(cell) for cell in cells.tolist()] == oracle.tile_order(grid, order, panel + 1)
+        assert tile_ids(grid, cells, **inputs).tolist() == list(range(len(cells)))
+
+
 @given(st.tuples(*[st.integers(1, 2**20)] * 3), tile_orders(), st.data())
 def test_there_and_back_in_large_grids(grid, order_and_panel, data):
     order, panel = order_and_panel
