@@ -148,7 +148,7 @@ class ErrorEntry(NamedTuple):
 
 
 _TABLE = {code: ErrorEntry(code, globals()[name], title) for code, name, title in error_table()}
-_PAGES = Path(_native.__file__).with_name("error_pages")
+_PAGES = Path(_native.__file__).with_name("error_pages.md")
 
 
 def catalogue() -> list[ErrorEntry]:
@@ -183,7 +183,8 @@ def page(code: str) -> str:
     if code not in _TABLE:
         nearest = ", ".join(sorted(_TABLE, key=lambda known: _distance(known, code.upper()))[:3])
         raise refusal("TT111", f'no error has the code "{code}"; the nearest are {nearest}; errors.catalogue() has all')
-    return (_PAGES / f"{code}.md").read_text(encoding="utf-8")
+    pages = re.split(r"^(?=# TT\d+: )", _PAGES.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return next(page for page in pages if page.startswith(f"# {code}: "))
 
 
 def _distance(a: str, b: str) -> int:
