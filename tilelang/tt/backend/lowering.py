@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import transform
 from ..errors import refusal
-from ..plan import make_plan
 from .payload import pack
 from .target import NAME, inputs_of, is_ours
 
@@ -137,6 +136,8 @@ def _argument(kernel: "PrimFunc", param: Any) -> Any:
 
 def _program(name: str, kernel: "PrimFunc", target: "Target") -> "PrimFunc":
     from tvm.ir import IRModule
+
+    from ..plan import make_plan  # not before it is needed: importing the package is to be quick
 
     module = IRModule({name: kernel})
     for pass_ in (

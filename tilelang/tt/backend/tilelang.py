@@ -4,13 +4,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from ..errors import refusal
-from ..plan import Plan, make_plan
 from . import lowering
 from .target import KIND, NAME, inputs_of, is_meant, is_ours, normalize
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
     from tvm.target import Target
+
+    from ..plan import Plan
 
 # TileLang 0.1.14 and newer have all of it. Versions say nothing: a wheel and its sources have differed.
 _NEEDED = {
@@ -103,8 +104,10 @@ def _source_module(mod: "IRModule", target: "Target") -> Any:
     return tvm_ffi.get_global_func("runtime.CSourceModuleCreate")(f"/*\n{text}\n*/\n", "c", [], [])
 
 
-def _plan(kernel: Any) -> Plan:
+def _plan(kernel: Any) -> "Plan":
     """The plan of a kernel that has been compiled for a target of ours."""
     if not is_ours(kernel.target):
         raise AttributeError(f"'{type(kernel).__name__}' object has no attribute 'plan'", name="plan")
+    from ..plan import make_plan
+
     return make_plan(kernel.prim_func, **inputs_of(kernel.target))

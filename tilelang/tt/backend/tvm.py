@@ -5,7 +5,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ..errors import refusal
-from ..plan import Plan, make_plan
 from . import lowering
 from .payload import unpack
 from .target import KIND, NAME, make_target
@@ -13,6 +12,8 @@ from .target import KIND, NAME, make_target
 if TYPE_CHECKING:
     from tvm.ir import IRModule
     from tvm.target import Target
+
+    from ..plan import Plan
 
 _SHOW = "tilelang.tt.show"
 # A function of every library, which shows the kernels that the library carries.
@@ -38,7 +39,7 @@ def register() -> None:
     lowering.register_launcher()
 
 
-def plan_of(executable: Any) -> Plan:
+def plan_of(executable: Any) -> "Plan":
     """The plan of the kernels that a library carries; what ``tvm.compile`` gives has it as its attribute ``plan`` too.
 
     Args:
@@ -47,6 +48,8 @@ def plan_of(executable: Any) -> Plan:
     Raises:
         ArgumentError: It has not been compiled for a target of ours.
     """
+    from ..plan import make_plan
+
     return make_plan(_kernels_of(executable))
 
 
