@@ -49,7 +49,7 @@ $(VENV)/.host: $(VENV)/.created
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.host $(SOURCES)
-	@echo "Installing into $(VENV), which takes about a minute"
+	@echo "Installing into $(VENV), which takes two or three minutes"
 	$(PIP) install --quiet '.[$(HOST),test]'
 	@touch $@
 
