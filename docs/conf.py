@@ -21,7 +21,7 @@ nitpick_ignore_regex = [
     # link to; and those of this package that are no part of its face.
     (
         r"py:.*",
-        r"tvm\..*|IRModule|PrimFunc|Var|(os\.)?PathLike|_pytest\..*|numpy\..*|np\..*|npt\..*|IntArray|tilelang\.tt\.plan\.text\..*"
+        r"tvm\..*|IRModule|PrimFunc|Target|Var|(os\.)?PathLike|_pytest\..*|numpy\..*|np\..*|npt\..*|IntArray|tilelang\.tt\.plan\.text\..*"
         r"|(.*\.)?ModuleOrFunc|collections\.abc\..*",
     ),
     (r"py:class", r"tilelang\.tt\.errors\._Coded"),
