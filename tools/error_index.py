@@ -2,15 +2,18 @@
 
 import re
 import sys
+from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-CODES = ROOT / "src" / "tt" / "core" / "error_codes.inc"
+OF_CPP = ROOT / "src" / "tt" / "core" / "error_codes.inc"
+OF_PYTHON = ROOT / "tilelang" / "tt" / "_error_codes.py"
 INDEX = ROOT / "docs" / "errors" / "index.md"
 BEGIN, END = "<!-- begin: written by tools/error_index.py -->\n", "<!-- end -->\n"
 
-GROUP = re.compile(r"^// (\dxx: .*)$")
-ENTRY = re.compile(r'^TT_ERROR\((\d{3}), (\w+), (\w+), "(.*)"\)$')
+GROUP = re.compile(r"^// ((\d)xx: .*)$", re.MULTILINE)
+IN_CPP = re.compile(r'^TT_ERROR\((\d{3}), \w+, (\w+), "(.*)"\)$', re.MULTILINE)
+IN_PYTHON = re.compile(r'^    \("TT(\d{3})", "(\w+)", "(.*)"\),$', re.MULTILINE)
 
 
 def class_of(kind: str) -> str:
@@ -18,18 +21,24 @@ def class_of(kind: str) -> str:
     return name if name.endswith("Warning") else f"{name}Error"
 
 
+def entries() -> list[tuple[str, str, str]]:
+    """Number, class and title of every code, in ascending order."""
+    of_cpp = [(number, class_of(kind), title) for number, kind, title in IN_CPP.findall(read(OF_CPP))]
+    return sorted(of_cpp + IN_PYTHON.findall(read(OF_PYTHON)))
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
 def table() -> str:
-    """All codes as MyST, one table for each group that has any."""
+    """All codes as MyST, one table for each group."""
     lines: list[str] = []
-    for line in CODES.read_text(encoding="utf-8").splitlines():
-        if group := GROUP.match(line):
-            header = ["", f"**{group[1]}**", "", "| code | class | mistake |", "|---|---|---|"]
-        elif entry := ENTRY.match(line):
-            number, _, kind, title = entry.groups()
-            name = class_of(kind)
-            row = f"| [TT{number}](TT{number}.md) | [{name}](#{name.lower()}) | {title} |"
-            lines += [*header, row]
-            header = []
+    groups = {digit: title for title, digit in GROUP.findall(read(OF_CPP))}
+    for digit, codes in groupby(entries(), key=lambda entry: entry[0][0]):
+        lines += ["", f"**{groups[digit]}**", "", "| code | class | mistake |", "|---|---|---|"]
+        for number, name, title in codes:
+            lines.append(f"| [TT{number}](TT{number}.md) | [{name}](#{name.lower()}) | {title} |")
     return "\n".join([*lines[1:], ""])
 
 

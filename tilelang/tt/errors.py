@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from . import _native
+from ._error_codes import CODES
 from ._native import error_table
 
 # Where a message, or one of several in it, begins.
@@ -147,7 +148,7 @@ class ErrorEntry(NamedTuple):
     title: str
 
 
-_TABLE = {code: ErrorEntry(code, globals()[name], title) for code, name, title in error_table()}
+_TABLE = {code: ErrorEntry(code, globals()[name], title) for code, name, title in sorted((*error_table(), *CODES))}
 _PAGES = Path(_native.__file__).with_name("error_pages.md")
 
 

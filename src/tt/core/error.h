@@ -12,7 +12,6 @@ namespace tt {
 /*! What a caller can tell apart by class; tilelang/tt/errors.py says what each is for. */
 enum class ErrorKind {
   kArgument,
-  kNoKernel,
   kGrid,
   kMultipleLaunches,
   kOpaqueKernel,
@@ -23,15 +22,11 @@ enum class ErrorKind {
   kDtype,
   kShape,
   kOverflow,
-  kBufferLookup,
   kMetadata,
   kPlan,
-  kGolden,
   kNotCovered,
-  kExecution,
   kHost,
   kInternal,
-  kHostWarning,
   kFormatWarning,
   kCapacityWarning,
   kPaddingWarning,
@@ -92,7 +87,6 @@ class LocatedError : public Error {
 constexpr const char* ErrorClass(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kArgument: return "ArgumentError";
-    case ErrorKind::kNoKernel: return "NoKernelError";
     case ErrorKind::kGrid: return "GridError";
     case ErrorKind::kMultipleLaunches: return "MultipleLaunchesError";
     case ErrorKind::kOpaqueKernel: return "OpaqueKernelError";
@@ -103,15 +97,11 @@ constexpr const char* ErrorClass(ErrorKind kind) {
     case ErrorKind::kDtype: return "DtypeError";
     case ErrorKind::kShape: return "ShapeError";
     case ErrorKind::kOverflow: return "IntegerOverflowError";
-    case ErrorKind::kBufferLookup: return "BufferLookupError";
     case ErrorKind::kMetadata: return "MetadataError";
     case ErrorKind::kPlan: return "PlanError";
-    case ErrorKind::kGolden: return "GoldenError";
     case ErrorKind::kNotCovered: return "NotCoveredError";
-    case ErrorKind::kExecution: return "ExecutionError";
     case ErrorKind::kHost: return "HostError";
     case ErrorKind::kInternal: return "InternalError";
-    case ErrorKind::kHostWarning: return "HostWarning";
     case ErrorKind::kFormatWarning: return "FormatWarning";
     case ErrorKind::kCapacityWarning: return "CapacityWarning";
     case ErrorKind::kPaddingWarning: return "PaddingWarning";

@@ -76,15 +76,16 @@ def test_help_and_place(code, tmp_path, monkeypatch):
 
 
 def test_every_code_is_raised_somewhere():
-    table = (ROOT / "src/tt/core/error_codes.inc").read_text(encoding="utf-8")
-    names = {f"TT{number}": name for number, name in re.findall(r"^TT_ERROR\((\d+), (\w+),", table, re.MULTILINE)}
-    assert list(names) == list(CODES)
     in_cpp, in_python = source("src/tt", ".cc", ".h"), source("tilelang/tt", ".py")
+    table = (ROOT / "src/tt/core/error_codes.inc").read_text(encoding="utf-8")
+    of_cpp = {f"TT{number}": name for number, name in re.findall(r"^TT_ERROR\((\d+), (\w+),", table, re.MULTILINE)}
+    of_python = [code for code in CODES if code not in of_cpp]
     unused = [
         code
-        for code, name in names.items()
+        for code, name in of_cpp.items()
         if not re.search(rf"ErrorCode::k{name}\b", in_cpp) and f'"{code}"' not in in_python
     ]
+    unused += [code for code in of_python if in_python.count(f'"{code}"') < 2]  # once in the table
     assert unused == []
 
 

@@ -25,6 +25,7 @@ from tilelang.tt import (
     infer_default_tt_shard,
     tile_coordinates,
 )
+from tilelang.tt._error_codes import CODES
 
 
 @dataclass(frozen=True)
@@ -391,11 +392,12 @@ def test_code_of_a_pure_decision():
 
 
 def test_every_code_has_a_class_and_a_title():
-    table = _native.error_table()
-    codes = [code for code, _, _ in table]
-    assert codes == sorted(set(codes))
-    for code, name, title in table:
+    for table in (_native.error_table(), list(CODES)):
+        codes = [code for code, _, _ in table]
+        assert codes == sorted(set(codes))
+    assert not {code for code, _, _ in _native.error_table()} & set(codes)
+    for code, error_class, title in errors.catalogue():
         assert re.fullmatch(r"TT[1-9]\d\d", code)
-        assert issubclass(getattr(errors, name), (errors.TTError, errors.TTWarning))
+        assert issubclass(error_class, (errors.TTError, errors.TTWarning))
         assert title[0].isupper()
         assert not title.endswith(".")
