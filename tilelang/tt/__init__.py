@@ -15,9 +15,11 @@ except ImportError as error:
         "was built for another Python; install it with pip, and start Python outside of the source folder"
     ) from error
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import _library, errors, transform
+from ._counters import counters
 from ._imports import when_imported
 from ._version import __version__
 from .device import Device, devices
@@ -66,11 +68,13 @@ from .work_split import (
 
 if TYPE_CHECKING:
     from .executor import execute
+    from .service import CompiledKernel, compile
 
 __all__ = [
     "AccumulatorAttrs",
     "BufferAttrs",
     "CircularBufferAttrs",
+    "CompiledKernel",
     "Device",
     "Layout",
     "OnChipAttrs",
@@ -89,8 +93,10 @@ __all__ = [
     "annotate_tt_layout",
     "apply_tt_defaults",
     "buffer_attrs",
+    "compile",
     "core_program_attrs",
     "corerange_to_cores",
+    "counters",
     "devices",
     "errors",
     "execute",
@@ -119,12 +125,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """What needs numpy is imported when it is asked for."""
-    if name == "execute":
-        from .executor import execute
+# What needs numpy, or more, is imported when it is asked for.
+_LAZY = {
+    "CompiledKernel": "service",
+    "compile": "service",
+    "execute": "executor",
+}
 
-        return execute
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

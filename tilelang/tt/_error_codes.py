@@ -1,4 +1,4 @@
-"""The refusals and warnings that only Python raises; those of C++ stand in src/tt/core/error_codes.inc, in the same way.
+"""The refusals and warnings that only Python raises; those of C++ stand in src/tt/core/error_codes.inc.
 
 A new one takes the next free number of its group, in both files together; a number that was published keeps its
 meaning for ever. Each has a page, docs/errors/TT<number>.md, whose heading is the title.

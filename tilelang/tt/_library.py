@@ -4,6 +4,8 @@ import contextlib
 import importlib.util
 import sys
 import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 _INTERNAL = ("tilelang.", "tvm.", "tvm_ffi.")
 
 _handle: "ctypes.CDLL | None" = None
+_collected: ContextVar[list[errors.TTWarning] | None] = ContextVar("collected", default=None)
 
 
 def load_beside_ffi() -> None:
@@ -69,7 +72,22 @@ def _path() -> Path:
     return Path(spec.origin).with_name(f"libtilelang_tt_passes{suffix}")
 
 
+@contextlib.contextmanager
+def collect_warnings() -> Iterator[list[errors.TTWarning]]:
+    """What the passes warn of goes into a list; of this thread only, unlike with the filters of ``warnings``."""
+    warned: list[errors.TTWarning] = []
+    token = _collected.set(warned)
+    try:
+        yield warned
+    finally:
+        _collected.reset(token)
+
+
 def _warn(code: str, message: str) -> None:
+    warned = _collected.get()
+    if warned is not None:
+        warned.append(errors.warning(code, message))
+        return
     # Point at the line of the user's that ran the pass, beyond the frames of the host and of ours.
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_INTERNAL):

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _host, transform
-from .errors import refusal
+from .errors import TTError, refusal
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -152,8 +152,7 @@ def run_on(pass_: Any, mod: "ModuleOrFunc") -> "ModuleOrFunc":
         name = name_of(mod)
         return pass_(IRModule({name: mod}))[name]
     if not isinstance(mod, IRModule):
-        help_ = "; call its get_tir(...) for the PrimFunc" if hasattr(mod, "get_tir") else ""
-        raise refusal("TT101", f"found {type(mod).__name__}; expected an IRModule or a PrimFunc{help_}")
+        raise _no_module(mod)
     return pass_(mod)
 
 
@@ -172,10 +171,45 @@ def run_on_kernels(pass_: Any, mod: "ModuleOrFunc", becomes: str = "kernel") -> 
     return run_on(run, mod)
 
 
+def kernel_of(mod: "IRModule | PrimFunc", name: str | None = None) -> "tuple[str, PrimFunc]":
+    """The name and the function of a module's kernel, or of a function that is one.
+
+    Raises:
+        ArgumentError: ``mod`` is neither an IRModule nor a PrimFunc.
+        BufferLookupError: There is no kernel of that name, or several and no name is given.
+    """
+    import tvm_ffi
+
+    _host.require_host()
+    from tvm.ir import IRModule
+    from tvm.tirx import PrimFunc
+
+    if isinstance(mod, PrimFunc):
+        if name not in (None, name_of(mod)):
+            raise refusal("TT870", f"the kernel is {name_of(mod)}; expected kernel={name} to name it")
+        return name_of(mod), mod
+    if not isinstance(mod, IRModule):
+        raise _no_module(mod)
+    is_kernel = tvm_ffi.get_global_func("tilelang.tt.is_kernel")
+    kernels = {str(var.name_hint): func for var, func in mod.functions.items() if is_kernel(func)}
+    found = [key for key in kernels if name in (None, key)]
+    if len(found) == 1:
+        return found[0], kernels[found[0]]
+    known = ", ".join(sorted(kernels))
+    if found:
+        raise refusal("TT871", f"the module has {len(found)} kernels; expected kernel= with one of: {known}")
+    raise refusal("TT870", f"the module has no kernel {name}; kernels: {known}")
+
+
 def name_of(func: Any) -> str:
     """The name of a function in a module of its own."""
     symbol = func.attrs.get("global_symbol") if func.attrs else None
     return symbol if isinstance(symbol, str) else _ALONE
+
+
+def _no_module(found: Any) -> TTError:
+    help_ = "; call its get_tir(...) for the PrimFunc" if hasattr(found, "get_tir") else ""
+    return refusal("TT101", f"found {type(found).__name__}; expected an IRModule or a PrimFunc{help_}")
 
 
 def _describe_no_kernel(mod: Any) -> str:

@@ -2,6 +2,7 @@
 
 from .arrays import dtype_of
 from .counts import BufferCounts
+from .executable import Executable
 from .execution import Execution, execute, run
 
-__all__ = ["BufferCounts", "Execution", "dtype_of", "execute", "run"]
+__all__ = ["BufferCounts", "Executable", "Execution", "dtype_of", "execute", "run"]

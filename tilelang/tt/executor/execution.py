@@ -228,7 +228,7 @@ class Prepared:
     def __init__(self, mod: Any, arrays: Sequence[Any], name: str | None, inputs: Mapping[str, Any]) -> None:
         import tvm_ffi
 
-        self.name, completed = _kernel_of(apply_tt_defaults(mod, **inputs), name)
+        self.name, completed = passes.kernel_of(apply_tt_defaults(mod, **inputs), name)
         inferred = tvm_ffi.get_global_func("tilelang.tt.infer")(completed)[0]
         self.parameters = _parameters(inferred)
         assigned = assign(self.parameters, arrays)
@@ -283,26 +283,6 @@ class Prepared:
     def schedule_arguments(self, launch: int, core: int) -> list[int]:
         """What a core gets beyond the kernel's own arguments; of the launches that it does not run, zeros."""
         return self._schedule_args[launch][core]
-
-
-def _kernel_of(mod: Any, name: str | None) -> tuple[str, Any]:
-    """The kernel of a module, or the function itself."""
-    import tvm_ffi
-    from tvm.tirx import PrimFunc
-
-    if isinstance(mod, PrimFunc):
-        if name not in (None, passes.name_of(mod)):
-            raise refusal("TT870", f"the kernel is {passes.name_of(mod)}; expected kernel={name} to name it")
-        return passes.name_of(mod), mod
-    is_kernel = tvm_ffi.get_global_func("tilelang.tt.is_kernel")
-    kernels = {str(var.name_hint): func for var, func in mod.functions.items() if is_kernel(func)}
-    found = [key for key in kernels if name in (None, key)]
-    if len(found) == 1:
-        return found[0], kernels[found[0]]
-    known = ", ".join(sorted(kernels))
-    if found:
-        raise refusal("TT871", f"the module has {len(found)} kernels; expected kernel= with one of: {known}")
-    raise refusal("TT870", f"the module has no kernel {name}; kernels: {known}")
 
 
 def _plan(name: str, func: Any, sizes: Mapping[str, int]) -> Plan:

@@ -1,0 +1,46 @@
+"""Compiling by one call: what the passes, the plan and the executor give by hand."""
+
+import numpy as np
+import pytest
+import tvm
+from support import kernels_tirx
+
+from tilelang.tt import apply_tt_defaults, counters, errors, infer_default_tt_schedule, infer_default_tt_shard
+from tilelang.tt import compile as compile_kernel
+from tilelang.tt.plan import make_plan
+
+OPTIONS = {"schedule_policy": "strided", "tile_height": 16}
+
+
+@pytest.fixture
+def kernel():
+    return next(case for case in kernels_tirx.CASES if case.name == "gemm").build()
+
+
+def test_everything_is_what_the_passes_give(kernel):
+    compiled = compile_kernel(kernel, "blackhole_p150", OPTIONS)
+    expected = infer_default_tt_shard(
+        infer_default_tt_schedule(apply_tt_defaults(kernel, device="blackhole_p150", **OPTIONS))
+    )
+    tvm.ir.assert_structural_equal(compiled.func, expected.with_attr("global_symbol", compiled.plan.kernel().name))
+    assert compiled.plan.kernels == make_plan(kernel, device="blackhole_p150", **OPTIONS).kernels
+
+
+def test_a_compilation_is_counted(kernel):
+    before = counters["compile"]["in_process"]
+    compile_kernel(kernel)
+    assert counters["compile"]["in_process"] == before + 1
+
+
+def test_what_no_pass_knows_is_refused(kernel):
+    with pytest.raises(errors.ArgumentError, match="TT103: unknown input polciy"):
+        compile_kernel(kernel, options={"polciy": "strided"})
+
+
+def test_a_call_gives_what_the_kernel_writes(kernel):
+    compiled = compile_kernel(kernel)
+    buffers = compiled.plan.kernel().buffers
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(-3, 3, buffer.shape).astype("float32") for buffer in buffers if buffer.access == "read"]
+    np.testing.assert_array_equal(compiled(*arrays), compiled.run(*arrays).result)
+    assert compiled.stats.compiled_runs == 2

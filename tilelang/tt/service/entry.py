@@ -1,0 +1,34 @@
+"""What a compilation gives, as data: what a cache stores, and what a worker sends."""
+
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The result of one compilation.
+
+    Attributes:
+        key: Of the request; see :mod:`tilelang.tt.service.key`.
+        name: Of the kernel.
+        plan: As :meth:`tilelang.tt.plan.Plan.to_json` writes it, without places in files.
+        func: The kernel with all results of inference, as :mod:`tilelang.tt.service.transport` encodes it.
+        program: What one core runs, likewise.
+        seconds: What each stage took.
+    """
+
+    key: str
+    name: str
+    plan: str
+    func: str
+    program: str
+    seconds: dict[str, float]
+
+    def to_bytes(self) -> bytes:
+        """What :meth:`from_bytes` reads: JSON."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Entry":
+        """The entry that :meth:`to_bytes` has written."""
+        return cls(**json.loads(data))
