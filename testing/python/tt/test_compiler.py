@@ -5,8 +5,9 @@ import pytest
 import tvm
 from support import kernels_tirx
 
-from tilelang.tt import apply_tt_defaults, counters, errors, infer_default_tt_schedule, infer_default_tt_shard
+from tilelang.tt import apply_tt_defaults, counters, errors, execute, infer_default_tt_schedule, infer_default_tt_shard
 from tilelang.tt import compile as compile_kernel
+from tilelang.tt.executor import dtype_of
 from tilelang.tt.plan import make_plan
 
 OPTIONS = {"schedule_policy": "strided", "tile_height": 16}
@@ -39,8 +40,9 @@ def test_what_no_pass_knows_is_refused(kernel):
 
 def test_a_call_gives_what_the_kernel_writes(kernel):
     compiled = compile_kernel(kernel)
-    buffers = compiled.plan.kernel().buffers
     rng = np.random.default_rng(0)
-    arrays = [rng.integers(-3, 3, buffer.shape).astype("float32") for buffer in buffers if buffer.access == "read"]
-    np.testing.assert_array_equal(compiled(*arrays), compiled.run(*arrays).result)
+    read = [buffer for buffer in compiled.plan.kernel().buffers if buffer.access == "read"]
+    arrays = [rng.integers(-3, 3, buffer.shape).astype(dtype_of(buffer.dtype)) for buffer in read]
+    np.testing.assert_array_equal(compiled(*arrays), execute(kernel, *arrays))
+    compiled.run(*arrays)
     assert compiled.stats.compiled_runs == 2
