@@ -2,7 +2,7 @@
 
 from .arrays import dtype_of
 from .counts import BufferCounts
-from .executable import Executable
-from .execution import Execution, execute, run
+from .executable import Executable, execute, run
+from .execution import Execution
 
 __all__ = ["BufferCounts", "Executable", "Execution", "dtype_of", "execute", "run"]

@@ -8,13 +8,17 @@ import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _native
 from ..errors import refusal
+from ..metadata import list_buffer_attrs
 from .memory import Array
+
+if TYPE_CHECKING:
+    from tvm.tirx import PrimFunc
 
 # Dtypes that numpy does not have, and those of torch that hold their bits.
 _BY_BITS = {"bfloat16": "int16", "float8_e4m3fn": "uint8"}
@@ -41,6 +45,26 @@ class Parameter:
     def __str__(self) -> str:
         shape = "" if self.shape is None else f" {shape_text(self.shape)}"
         return f"parameter {self.index} `{self.name}`,{shape} {self.dtype}"
+
+
+def parameters_of(func: "PrimFunc") -> list[Parameter]:
+    """The parameters of a kernel with the results of inference."""
+    tensors = {entry["param_index"]: entry for entry in list_buffer_attrs(func)}
+    out = []
+    for index, variable in enumerate(func.params):
+        entry = tensors.get(index)
+        if entry is not None:
+            shape = tuple(entry["shape"])
+            out.append(Parameter(index, entry["name"], entry["dtype"], shape, entry["tt_access"]))
+        else:
+            dtype = str(variable.dtype if hasattr(variable, "dtype") else variable.ty.dtype)
+            out.append(Parameter(index, str(variable.name), dtype, None, "read"))
+    return out
+
+
+def tensors_of(parameters: Sequence[Parameter]) -> list[Parameter]:
+    """Those that are tensors; the buffers of a plan are in the same order."""
+    return [parameter for parameter in parameters if parameter.shape is not None]
 
 
 def shape_text(shape: Sequence[int | str]) -> str:

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..plan import Buffer, BufferTraffic, Kernel, Transfer
-from ..plan.traffic import Cores, Unknown, buffer_traffic, page_extents, pages_of
+from ..plan.traffic import Cores, Unknown, page_extents, pages_of
 from .ledger import Counts, Direction, Ledger
+from .sized import Sized
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 if TYPE_CHECKING:
@@ -112,12 +113,12 @@ class _Reach:
         return array[tuple(cells[:, i] if array.shape[i] > 1 else 0 * cells[:, i] for i in range(3))]
 
 
-def count(kernel: Kernel, launches: list[Cores], ledgers: list[Ledger]) -> tuple[BufferCounts, ...]:
+def count(sized: Sized, ledgers: list[Ledger]) -> tuple[BufferCounts, ...]:
     """Everything that was counted, launch after launch, tensor after tensor."""
     return tuple(
-        _count(kernel, number, cores, ledger, planned)
-        for number, cores in enumerate(launches)
-        for ledger, planned in zip(ledgers, buffer_traffic(kernel, kernel.launches[number], cores), strict=True)
+        _count(sized.kernel, number, cores, ledger, planned)
+        for number, (cores, traffic) in enumerate(zip(sized.workload.launches, sized.traffic(), strict=True))
+        for ledger, planned in zip(ledgers, traffic, strict=True)
     )
 
 
