@@ -10,7 +10,7 @@ from support.process import run_python
 from tvm.script import tirx as T
 
 from tilelang.tt import apply_tt_defaults, errors
-from tilelang.tt.backend import make_target, plan_of, source_of
+from tilelang.tt.backend import launch, make_target, plan_of, source_of
 from tilelang.tt.plan import make_plan
 
 if host.ON_TILELANG:
@@ -240,6 +240,28 @@ def test_refusals_when_called():
     executable = compiled(outside)
     with pytest.raises(errors.ExecutionError, match=r"^TT910: "):
         executable(np.zeros(64, "int32"), np.zeros(64, "int32"))
+
+
+def test_what_is_not_covered_is_refused_before_it_is_logged(caplog):
+    @T.prim_func
+    def foreign(A: T.Buffer((64,), "float32")):
+        bx = T.launch_thread("blockIdx.x", 64)
+        A[bx] = T.call_extern("float32", "nobody_knows", A[bx])
+
+    executable = compiled(foreign)
+    for _ in range(2):
+        with pytest.raises(errors.NotCoveredError, match=r"^TT920: "):
+            executable(np.zeros(64, "float32"))
+    assert not caplog.records
+
+
+def test_it_is_prepared_at_the_first_call_only(monkeypatch):
+    executable = compiled(count.with_attr("tt_test", "once"))
+    a = np.zeros(64, "int32")
+    executable(a)
+    monkeypatch.setattr(launch, "Executable", None)
+    executable(a)
+    np.testing.assert_array_equal(a, 2 * np.arange(64))
 
 
 def test_arguments_are_checked_by_the_host():

@@ -3,7 +3,6 @@
 import ctypes
 import functools
 import logging
-import warnings
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _native
-from ..errors import TTWarning
-from ..executor import dtype_of, run
-from ..plan import Buffer, make_plan
+from ..executor import Executable, dtype_of
+from ..plan import Buffer
 from .payload import unpack
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ def launch(text: str, *values: Any) -> None:
             variables that are no parameters. The caller has checked the tensors' dtypes, shapes and strides.
 
     Raises:
-        TTError: Whatever :func:`tilelang.tt.executor.run` refuses.
+        TTError: Whatever :func:`tilelang.tt.execute` refuses.
     """
     _kernel(str(text)).launch(values)
 
@@ -47,8 +45,9 @@ class _Kernel:
     def __init__(self, func: "PrimFunc") -> None:
         import tvm_ffi
 
-        kernel = make_plan(func).kernel()
-        self._func = func
+        self._executable = Executable.of(func)
+        self._executable.interpreted()  # refuses what is not covered before there are arguments
+        kernel = self._executable.plan.kernel()
         self._buffers = {buffer.param_index: buffer for buffer in kernel.buffers}
         self._parameters = list(func.params)
         self._said: set[str] = set()
@@ -65,9 +64,7 @@ class _Kernel:
         for index, buffer in self._buffers.items():
             arguments[index] = _array_at(arguments[index].value, buffer, sizes)
         written = [arguments[index] for index, buffer in self._buffers.items() if "write" in buffer.access]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TTWarning)  # the compilation has given them
-            execution = run(self._func, *arguments)
+        execution = self._executable.run(*arguments)
         for array, result in zip(written, execution.outputs.values(), strict=True):
             array[...] = result
         for finding in set(execution.findings) - self._said:
