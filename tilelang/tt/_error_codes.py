@@ -123,4 +123,6 @@ CODES = (
     ("TT944", "ArgumentError", "Something that was not compiled for the target"),
     ("TT950", "HostError", "A TVM without LLVM"),
     ("TT951", "NotCoveredError", "A kernel that LLVM does not compile right"),
+    ("TT980", "CompileTimeoutError", "A compilation that is not done in time"),
+    ("TT981", "CompileCancelledError", "A compilation that was cancelled"),
 )

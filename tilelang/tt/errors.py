@@ -112,6 +112,14 @@ class ExecutionError(TTError, RuntimeError):
     """What a kernel does when it runs has no meaning, or depends on which core is first."""
 
 
+class CompileTimeoutError(TTError, TimeoutError):
+    """A compilation that takes longer than somebody wants to wait."""
+
+
+class CompileCancelledError(TTError, RuntimeError):
+    """A compilation that was cancelled before there was a result."""
+
+
 class HostError(TTError, ImportError):
     """No TVM that can be used, or one that lacks what this package calls."""
 
