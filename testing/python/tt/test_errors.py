@@ -203,6 +203,8 @@ ELSEWHERE = {
     errors.GoldenError,
     errors.NotCoveredError,
     errors.ExecutionError,
+    errors.CompileTimeoutError,
+    errors.CompileCancelledError,
 }
 
 

@@ -4,12 +4,13 @@ import weakref
 from collections.abc import Generator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from .._counters import counters
-from ..errors import refusal
+from ..errors import TTError, refusal
 from ..plan import Plan
 from .artifact import Artifact
 from .request import Request
@@ -88,7 +89,8 @@ class Work:
 
     def upgrade(self, artifact: Artifact) -> None:
         """Let calls run this from now on."""
-        _ = artifact.executable  # prepared here, and not in the first call
+        with suppress(TTError):  # a kernel that can be planned and not executed says so when it is called
+            artifact.executable.interpreted()  # prepared here, and not in the first call
         if self.first is None:
             self.first = artifact
         self.current = artifact
