@@ -16,6 +16,7 @@ except ImportError as error:
     ) from error
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from . import _library, errors, transform
@@ -68,6 +69,7 @@ from .work_split import (
 
 if TYPE_CHECKING:
     from .executor import execute
+    from .logs import set_logs
     from .service import CompiledKernel, compile
 
 __all__ = [
@@ -113,6 +115,7 @@ __all__ = [
     "pipeline",
     "runtime_args",
     "schedule_attrs",
+    "set_logs",
     "specialize",
     "split_work_to_cores",
     "split_work_to_cores_bulk",
@@ -130,6 +133,7 @@ _LAZY = {
     "CompiledKernel": "service",
     "compile": "service",
     "execute": "executor",
+    "set_logs": "logs",
 }
 
 
@@ -150,3 +154,15 @@ def _register_target() -> None:
 
 
 when_imported("tvm", _register_target)
+
+
+def _set_up_logs() -> None:
+    from . import logs
+
+    logs.read_environment()
+
+
+if os.environ.get("TILELANG_TT_LOGS"):
+    _set_up_logs()
+else:
+    when_imported("logging", _set_up_logs)

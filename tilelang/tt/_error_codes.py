@@ -125,4 +125,6 @@ CODES = (
     ("TT951", "NotCoveredError", "A kernel that LLVM does not compile right"),
     ("TT980", "CompileTimeoutError", "A compilation that is not done in time"),
     ("TT981", "CompileCancelledError", "A compilation that was cancelled"),
+    ("TT985", "OptionError", "No channel of the log of that name"),
+    ("TT986", "OptionError", "A file for the log that cannot be written"),
 )

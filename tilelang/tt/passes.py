@@ -36,7 +36,7 @@ def infer_default_tt_schedule(mod: "ModuleOrFunc") -> "ModuleOrFunc":
         MultipleLaunchesError: A launch is repeated by a loop, or stands in another one.
         OptionError: An input has a value that does not exist.
     """
-    return run_on_kernels(transform.InferDefaultTTSchedule(), mod)
+    return run_on_kernels(transform.InferDefaultTTSchedule(), mod, "schedule")
 
 
 def infer_default_tt_shard(mod: "ModuleOrFunc") -> "ModuleOrFunc":
@@ -59,7 +59,7 @@ def infer_default_tt_shard(mod: "ModuleOrFunc") -> "ModuleOrFunc":
         ShapeError: A tensor is empty, not compact, or a raw pointer, or a shard does not fit it.
         OptionError: An input has a value that does not exist.
     """
-    return run_on_kernels(transform.InferDefaultTTShard(), mod)
+    return run_on_kernels(transform.InferDefaultTTShard(), mod, "shard")
 
 
 def verify_tt_metadata(mod: "ModuleOrFunc") -> "ModuleOrFunc":
@@ -77,7 +77,7 @@ def verify_tt_metadata(mod: "ModuleOrFunc") -> "ModuleOrFunc":
         MetadataError: A result is stale, missing, contradicts another, or stands on a function that is no kernel; or
             a kernel does not fit a core. All that is wrong with a function is listed.
     """
-    return run_on_kernels(transform.VerifyTTMetadata(), mod)
+    return run_on_kernels(transform.VerifyTTMetadata(), mod, "verify")
 
 
 def grid_to_persistent(mod: "ModuleOrFunc") -> "ModuleOrFunc":
@@ -98,7 +98,7 @@ def grid_to_persistent(mod: "ModuleOrFunc") -> "ModuleOrFunc":
         MetadataError: The kernel has changed since.
         NotCoveredError: The kernel does something outside of its launches, or its grid cells cannot be turns of a loop.
     """
-    return run_on_kernels(transform.GridToPersistent(), mod, becomes="core_program")
+    return run_on_kernels(transform.GridToPersistent(), mod, "program", becomes="core_program")
 
 
 def threads_to_loops(mod: "ModuleOrFunc") -> "ModuleOrFunc":
@@ -156,8 +156,13 @@ def run_on(pass_: Any, mod: "ModuleOrFunc") -> "ModuleOrFunc":
     return pass_(mod)
 
 
-def run_on_kernels(pass_: Any, mod: "ModuleOrFunc", becomes: str = "kernel") -> "ModuleOrFunc":
-    """Run a pass, after which a kernel is a ``kernel`` or a ``core_program``; refuse what holds none."""
+def run_on_kernels(
+    pass_: Any, mod: "ModuleOrFunc", stage: str | None = None, *, becomes: str = "kernel"
+) -> "ModuleOrFunc":
+    """Run a pass, after which a kernel is a ``kernel`` or a ``core_program``; refuse what holds none.
+
+    What it has decided is logged as that of a ``stage``.
+    """
 
     def run(module: Any) -> Any:
         import tvm_ffi
@@ -166,6 +171,10 @@ def run_on_kernels(pass_: Any, mod: "ModuleOrFunc", becomes: str = "kernel") -> 
         is_result = tvm_ffi.get_global_func(f"tilelang.tt.is_{becomes}")
         if not any(is_result(func) for func in out.functions.values()):
             raise refusal("TT201", _describe_no_kernel(module))
+        if stage is not None:
+            from ._decisions import tell  # logging takes as long to import as all of this package
+
+            tell(stage, out)
         return out
 
     return run_on(run, mod)

@@ -89,4 +89,4 @@ def apply_tt_defaults(
         tile_width=tile_width,
         data_format=data_format,
     )
-    return run_on_kernels(pass_, mod)
+    return run_on_kernels(pass_, mod, "defaults")

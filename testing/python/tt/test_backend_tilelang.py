@@ -181,7 +181,7 @@ def test_log():
     records = []
     handler = logging.Handler()
     handler.emit = records.append
-    logger = logging.getLogger("tilelang.tt")
+    logger = logging.getLogger("tilelang.tt.target")
     logger.addHandler(handler)
     try:
         kernel = tilelang.compile(small_gemm(n=32, k=32), target="tenstorrent", out_idx=[2])

@@ -171,10 +171,10 @@ def test_inputs_of_the_kernel():
 def test_log(caplog):
     executable = compiled(count.with_attr("tt_test", "log"))
     a = np.zeros(64, "int32")
-    with caplog.at_level(logging.INFO, "tilelang.tt"):
+    with caplog.at_level(logging.INFO, "tilelang.tt.target"):
         executable(a)
         executable(a)
-    assert [(record.name, record.levelname) for record in caplog.records] == [("tilelang.tt", "WARNING")]
+    assert [(record.name, record.levelname) for record in caplog.records] == [("tilelang.tt.target", "WARNING")]
     assert "runs on the CPU, by the reference executor of tilelang.tt for wormhole_n150" in caplog.text
     assert "not on a chip" in caplog.text
 
@@ -188,7 +188,7 @@ def test_findings_are_logged_once(caplog):
 
     executable = compiled(partial)
     a, b = np.ones(40, np.float32), np.full(40, 7, np.float32)
-    with caplog.at_level(logging.WARNING, "tilelang.tt"):
+    with caplog.at_level(logging.WARNING, "tilelang.tt.target"):
         executable(a, b)
         executable(a, b)
     assert b.tolist() == [1] * 32 + [7] * 8

@@ -17,7 +17,7 @@ from .payload import unpack
 if TYPE_CHECKING:
     from tvm.tirx import PrimFunc
 
-_log = logging.getLogger("tilelang.tt")
+_log = logging.getLogger("tilelang.tt.target")
 
 
 def launch(text: str, *values: Any) -> None:

@@ -63,7 +63,11 @@ def make_plan(mod: "IRModule | PrimFunc", **inputs: Any) -> Plan:
     planned.sort(key=lambda item: item[0].name)
     kernels, sources = zip(*planned, strict=True) if planned else ((), ())
     host = _host.require_host()
-    return Plan(kernels, Provenance(__version__, f"{host.name} {host.version}", sources))
+    plan = Plan(kernels, Provenance(__version__, f"{host.name} {host.version}", sources))
+    from .._decisions import tell_plan  # with logging, which who only reads plans does not need
+
+    tell_plan(plan)
+    return plan
 
 
 def _plan_module(module: Any, inputs: dict[str, Any], planned: list[tuple[Kernel, KernelProvenance]]) -> Any:

@@ -261,5 +261,5 @@ class CompiledKernel:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """What each stage of the compilation took. It waits until there is one."""
+        """What each stage took, and each pass in it, as ``"shard/tt.InferDefaultTTShard"``. It waits until there are."""
         return dict(self._artifact.entry.seconds)

@@ -14,7 +14,7 @@ class Entry:
         plan: As :meth:`tilelang.tt.plan.Plan.to_json` writes it, without places in files.
         func: The kernel with all results of inference, as :mod:`tilelang.tt.service.transport` encodes it.
         program: What one core runs, likewise.
-        seconds: What each stage took.
+        seconds: What each stage took, and each pass in it.
     """
 
     key: str
