@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from .executor import execute
     from .logs import set_logs
     from .service import CompiledKernel, compile
+    from .service.cache import cache
 
 __all__ = [
     "AccumulatorAttrs",
@@ -95,6 +96,7 @@ __all__ = [
     "annotate_tt_layout",
     "apply_tt_defaults",
     "buffer_attrs",
+    "cache",
     "compile",
     "core_program_attrs",
     "corerange_to_cores",
@@ -131,6 +133,7 @@ __all__ = [
 # What needs numpy, or more, is imported when it is asked for.
 _LAZY = {
     "CompiledKernel": "service",
+    "cache": "service.cache",
     "compile": "service",
     "execute": "executor",
     "set_logs": "logs",

@@ -1,5 +1,6 @@
 """How often something has happened in this process, by stage: ``counters["cache"]["disk_hits"]``."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from threading import Lock
@@ -10,7 +11,8 @@ class Counters(Mapping[str, Counter[str]]):
 
     def __init__(self) -> None:
         self._counts: dict[str, Counter[str]] = {}
-        self._lock = Lock()
+        self._renew_lock()
+        os.register_at_fork(after_in_child=self._renew_lock)
 
     def __getitem__(self, stage: str) -> Counter[str]:
         """A copy of the counts of a stage."""
@@ -32,6 +34,10 @@ class Counters(Mapping[str, Counter[str]]):
         """Begin again at 0."""
         with self._lock:
             self._counts.clear()
+
+    def _renew_lock(self) -> None:
+        """In a child process, a thread that holds the lock is not there."""
+        self._lock = Lock()
 
 
 counters = Counters()

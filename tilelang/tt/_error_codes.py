@@ -123,6 +123,7 @@ CODES = (
     ("TT944", "ArgumentError", "Something that was not compiled for the target"),
     ("TT950", "HostError", "A TVM without LLVM"),
     ("TT951", "NotCoveredError", "A kernel that LLVM does not compile right"),
+    ("TT960", "OptionError", "A size of the cache that is no number of bytes"),
     ("TT980", "CompileTimeoutError", "A compilation that is not done in time"),
     ("TT981", "CompileCancelledError", "A compilation that was cancelled"),
     ("TT985", "OptionError", "No channel of the log of that name"),

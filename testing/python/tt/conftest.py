@@ -2,12 +2,15 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
 os.environ.setdefault("TILELANG_PRINT_ON_COMPILATION", "0")  # what it logs would be the output of examples
+os.environ["TILELANG_TT_CACHE_DIR"] = ""  # every test gets one of its own; what runs outside of them has none
 # `python -m pytest` puts the checkout on the path, whose tilelang/ would stand before the installed one.
 sys.path[:] = [str(HERE), *(entry for entry in sys.path if Path(entry).resolve() != REPOSITORY)]
 
@@ -54,6 +57,18 @@ def pytest_report_header(config):
         f"host: {host.HOST} {host.VERSION} (TVM {host.tvm.__version__}), apache-tvm-ffi {host.FFI_VERSION}, "
         f"tilelang-tt {tilelang.tt.__version__}"
     )
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """An empty cache on disk and in memory for every test, and for the processes that it starts; never the user's."""
+    folder = tmp_path_factory.getbasetemp() / f"cache-{uuid4().hex}"
+    monkeypatch.setenv("TILELANG_TT_CACHE_DIR", str(folder))
+    monkeypatch.setenv("TILELANG_TT_CACHE_SIZE", "64M")
+    tilelang.tt.cache.clear()
+    tilelang.tt.counters.clear()
+    yield
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

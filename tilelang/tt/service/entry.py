@@ -30,5 +30,17 @@ class Entry:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Entry":
-        """The entry that :meth:`to_bytes` has written."""
-        return cls(**json.loads(data))
+        """The entry that :meth:`to_bytes` has written.
+
+        Raises:
+            ValueError: The bytes are something else.
+        """
+        try:
+            entry = cls(**json.loads(data))
+        except (RecursionError, TypeError) as error:
+            raise ValueError(f"no entry: {error}") from error
+        texts = (entry.key, entry.name, entry.plan, entry.func, entry.program)
+        seconds = entry.seconds.values() if isinstance(entry.seconds, dict) else [None]
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(each, float) for each in seconds):
+            raise ValueError("no entry: a value has the wrong type")
+        return entry
