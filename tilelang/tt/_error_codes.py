@@ -121,6 +121,7 @@ CODES = (
     ("TT942", "OptionError", "A target with an option that is none"),
     ("TT943", "NoKernelError", "A function for the target that is no kernel"),
     ("TT944", "ArgumentError", "Something that was not compiled for the target"),
+    ("TT945", "ExecutionError", "An execution that takes too long"),
     ("TT950", "HostError", "A TVM without LLVM"),
     ("TT951", "NotCoveredError", "A kernel that LLVM does not compile right"),
     ("TT960", "OptionError", "A size of the cache that is no number of bytes"),

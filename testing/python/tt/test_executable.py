@@ -1,10 +1,11 @@
 """Kernels that are prepared once and executed often, by several threads at a time."""
 
-from support.host import T  # isort: skip  # the host comes before tvm
+from support.host import ON_TILELANG, T  # isort: skip  # the host comes before tvm
 
 import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from threading import Event
 
 import numpy as np
@@ -15,14 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import kernels_tirx
 from support.kernels import CASES
-from test_execution import NOT_EXECUTED, SINGLE, arguments, numbers, small, symbolic_add
+from test_execution import NOT_EXECUTED, SINGLE, SIZES, arguments, numbers, small, symbolic_add
 
 from tilelang.tt import compile as compile_kernel
 from tilelang.tt import errors
-from tilelang.tt.executor import Executable, executable, run
+from tilelang.tt.executor import Executable, executable, execution, memory, run
 from tilelang.tt.executor.program import Program
 from tilelang.tt.service.artifact import Artifact
 from tilelang.tt.service.entry import Entry
+
+if ON_TILELANG:
+    from support import kernels_tilelang
 
 PATIENCE = 60
 
@@ -187,3 +191,33 @@ def test_options_of_the_compilation_are_no_options_of_a_run():
         Executable.of(symbolic_add()).run(numbers((5, 40)), numbers((5, 40)), device="blackhole_p150")
     with pytest.raises(errors.OptionError, match="TT914: engine is 'gpu'"):
         Executable.of(symbolic_add()).run(numbers((5, 40)), numbers((5, 40)), engine="gpu")
+
+
+@pytest.mark.parametrize("limit", [-1, "long", True, float("nan")])
+def test_time_limits_that_are_none(limit):
+    with pytest.raises(errors.OptionError, match="TT914: time_limit_s is "):
+        Executable.of(symbolic_add()).run(numbers((5, 40)), numbers((5, 40)), time_limit_s=limit)
+
+
+@pytest.mark.parametrize(("limit", "is_enough"), [(0, False), (1, False), (2, False), (9, False), (10, True)])
+def test_no_work_tile_begins_after_the_time_limit(monkeypatch, limit, is_enough):
+    """A clock goes on by 1 when it is asked: once for the end, for the only core, and for each of 8 work tiles."""
+    clock = count()
+    for module in (execution, memory):
+        monkeypatch.setattr(module, "monotonic", lambda: next(clock))
+    add = Executable.of(symbolic_add(), cores=SINGLE)
+    a = numbers((64, 40))
+    if is_enough:
+        assert np.array_equal(add.run(a, a, time_limit_s=limit).result, 2 * a)
+    else:
+        with pytest.raises(errors.ExecutionError, match="TT945: the time limit has passed at core 0 in launch 0"):
+            add.run(a, a, time_limit_s=limit)
+    assert next(clock) == max(limit, 1) + (not is_enough)
+
+
+def test_atomic_updates_are_told():
+    if ON_TILELANG:  # elsewhere it is a load and a store
+        kernel = kernels_tilelang.atomic_add(**SIZES["atomic_add"])
+        assert any(one.has_updates for one in run(kernel, *arguments(kernel)).counts)
+    a = numbers((5, 40))
+    assert not any(one.has_updates for one in run(symbolic_add(), a, a).counts)

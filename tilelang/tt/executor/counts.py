@@ -35,6 +35,7 @@ class BufferCounts:
         read_bytes_per_core: Likewise.
         written_bytes_per_core: Likewise.
         has_single_elements: Whether elements were accessed one by one.
+        has_updates: Whether elements were updated atomically.
         planned: What the plan says of the same launch and tensor.
     """
 
@@ -45,6 +46,7 @@ class BufferCounts:
     read_bytes_per_core: "IntArray"
     written_bytes_per_core: "IntArray"
     has_single_elements: bool
+    has_updates: bool
     planned: BufferTraffic
     _reach: Any
 
@@ -135,6 +137,7 @@ def _count(kernel: Kernel, launch: int, cores: Cores, ledger: Ledger, planned: B
         read_bytes_per_core=counts["read"].pages * page,
         written_bytes_per_core=counts["written"].pages * page,
         has_single_elements=any(one.touched for one in counts.values()),
+        has_updates=launch in ledger.updated,
         planned=planned,
         _reach=_Reach(ledger.buffer, own, cores, counts),
     )

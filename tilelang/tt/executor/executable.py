@@ -76,21 +76,24 @@ class Executable:
         order: Order = None,
         poison: bool = False,
         seed: int = 0,
+        time_limit_s: float | None = None,
     ) -> Execution:
         """Execute the kernel.
 
         Args:
-            *arrays: As of :func:`tilelang.tt.execute`, and so are all the others.
+            *arrays: As of :func:`tilelang.tt.execute`, and so are the others but the last one.
             engine: As there.
             threads: As there.
             order: As there.
             poison: As there.
             seed: As there.
+            time_limit_s: Seconds after which no core, and no work tile, begins any more; None: no limit.
 
         Raises:
+            ExecutionError: The time limit has passed; or as there.
             TTError: As there.
         """
-        return self.run_with(Options(engine, threads, order, poison, seed), arrays)
+        return self.run_with(Options(engine, threads, order, poison, seed, time_limit_s), arrays)
 
     def run_with(self, options: Options, arrays: tuple[Any, ...]) -> Execution:
         """Execute the kernel with options that have been checked."""

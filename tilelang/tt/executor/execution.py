@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -115,6 +117,7 @@ class Options:
     order: Order = None
     poison: bool = False
     seed: int = 0
+    time_limit_s: float | None = None
 
     def __post_init__(self) -> None:
         engine, threads, seed = self.engine, self.threads, self.seed
@@ -124,9 +127,14 @@ class Options:
             raise refusal("TT914", f"threads is {threads!r}; expected a number of threads, at least 1")
         if not isinstance(seed, int) or seed < 0:
             raise refusal("TT914", f"seed is {seed!r}; expected an integer, at least 0")
+        limit = self.time_limit_s
+        if limit is not None and (not isinstance(limit, (int, float)) or isinstance(limit, bool) or not limit >= 0):
+            raise refusal("TT914", f"time_limit_s is {limit!r}; expected None, or seconds, at least 0")
 
     def run(self, prepared: "Prepared") -> Execution:
         """Execute a kernel on its arguments."""
+        if self.time_limit_s is not None:
+            prepared.ends_at = monotonic() + self.time_limit_s
         numbers = self._in_order(prepared.sized.workload.num_cores)
         poisons = [Poison(one, self.seed) for one in _PATTERNS] if self.poison else []
         return _ENGINES[self.engine](prepared, numbers, self.threads, poisons)
@@ -152,7 +160,10 @@ class Prepared:
         values: An array or a numpy scalar for each of them; of tensors that are only written and left out, zeros.
         sized: What the sizes of these arguments decide.
         wants_torch: Whether results are tensors of torch.
+        ends_at: When no core, and no work tile, may begin any more, by the clock of ``time.monotonic``.
     """
+
+    ends_at = inf
 
     def __init__(self, executable: "Executable", arrays: Sequence[Any]) -> None:
         self.executable = executable
@@ -221,6 +232,7 @@ def _run_llvm(prepared: Prepared, numbers: list[int], threads: int, poisons: lis
     for launch in range(len(prepared.sized.kernel.launches)):
 
         def run_core(number: int, launch: int = launch) -> None:
+            Core(number, launch, ends_at=prepared.ends_at).require_time()
             compiled.run([*arguments, *prepared.schedule_arguments(launch, number)])
 
         _map(run_core, numbers, threads)
@@ -247,7 +259,8 @@ def _run_once(prepared: Prepared, program: Program, numbers: list[int], threads:
 
         def run_core(number: int, launch: int = launch) -> Core:
             own = zip(added, prepared.schedule_arguments(launch, number), strict=True)
-            core = Core(number, launch, poison=poison)
+            core = Core(number, launch, poison=poison, ends_at=prepared.ends_at)
+            core.require_time()
             program.run(core, [*arguments, *(dtype(value) for dtype, value in own)])
             return core
 

@@ -106,6 +106,7 @@ class Ledger:
         self.stored: list[Owners] = []  # by launch
         self.is_watched = buffer.access != "read"
         self.meetings: Counter[tuple[str, int]] = Counter()
+        self.updated: set[int] = set()  # launches that update elements atomically
 
     def begin(self, elements: Array) -> None:
         """A launch begins, with these elements."""
@@ -136,6 +137,7 @@ class Ledger:
 
     def update(self, core: Core, key: Indices, old: Array, new: Array) -> None:
         number = self._writer(core)
+        self.updated.add(core.launch)
         for owners, deed in ((self.stores, "writes"), (self.loads, "reads")):
             self._meet(core, key, owners.besides(key, number), (deed, "updates"), old, new)
         self.updates.note(key, number)

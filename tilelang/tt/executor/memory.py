@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import prod
+from math import inf, prod
+from time import monotonic
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -68,6 +69,7 @@ class Core:
         launch: Which launch of the kernel it runs.
         turn: Which of its work tiles, counted from 0; -1 outside of the loop over them.
         poison: What fresh memory on the chip holds; None: zeros.
+        ends_at: When no work tile may begin any more, by the clock of ``time.monotonic``.
         unwritten: What it read before it was written; only where there is poison, and of each buffer the first.
     """
 
@@ -75,7 +77,17 @@ class Core:
     launch: int = 0
     turn: int = -1
     poison: Poison | None = None
+    ends_at: float = inf
     unwritten: list[Unwritten] = field(default_factory=list)
+
+    def require_time(self) -> None:
+        """Refuse to go on when the time limit has passed."""
+        if monotonic() >= self.ends_at:
+            raise refusal(
+                "TT945",
+                f"the time limit has passed at core {self.number} in launch {self.launch}; expected all cores to have "
+                "run by then\nhelp: give it more time, or smaller arrays",
+            )
 
     def allocate(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> "OnChip":
         """A fresh buffer of its own."""

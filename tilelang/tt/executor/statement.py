@@ -214,6 +214,7 @@ def _launch_loop(slot: int, values: Expression, body: Statement, launch: int) ->
         core = frame[CORE]
         core.launch = launch
         for core.turn, frame[slot] in enumerate(values(frame)):  # noqa: B020
+            core.require_time()
             try:
                 body(frame)
             except EndTurn:
