@@ -28,7 +28,7 @@ FOUR_CORES = {"cores": [[0, 0, 1, 1]]}
 
 
 def artifact(kernel, device=None, **options):
-    return compile_kernel(kernel, device, options)._artifact
+    return Artifact(compile_kernel(kernel, device, options)._artifact.entry)
 
 
 def add(block=8, last=40, factor=1, extra=0):
