@@ -70,7 +70,7 @@ from .work_split import (
 if TYPE_CHECKING:
     from .executor import execute
     from .logs import set_logs
-    from .service import CompiledKernel, compile
+    from .service import CompiledKernel, WorkerPool, compile
     from .service.cache import cache
 
 __all__ = [
@@ -92,6 +92,7 @@ __all__ = [
     "TrafficAttrs",
     "TransferAttrs",
     "WorkSplits",
+    "WorkerPool",
     "__version__",
     "annotate_tt_layout",
     "apply_tt_defaults",
@@ -133,6 +134,7 @@ __all__ = [
 # What needs numpy, or more, is imported when it is asked for.
 _LAZY = {
     "CompiledKernel": "service",
+    "WorkerPool": "service",
     "cache": "service.cache",
     "compile": "service",
     "execute": "executor",

@@ -6,6 +6,7 @@ what to do. The C++ passes raise the same classes, whoever runs them.
 """
 
 import re
+import textwrap
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -16,6 +17,9 @@ from ._native import error_table
 
 # Where a message, or one of several in it, begins.
 _CODE = re.compile(r"(?:\A|\n\n)(TT\d+): ")
+
+# Of what a worker has printed, in a message.
+_SHOWN_LINES = 30
 
 
 class _Coded:
@@ -118,6 +122,46 @@ class CompileTimeoutError(TTError, TimeoutError):
 
 class CompileCancelledError(TTError, RuntimeError):
     """A compilation that was cancelled before there was a result."""
+
+
+class WorkerError(TTError, RuntimeError):
+    """A worker process that cannot be started, or that a task has lost.
+
+    Attributes:
+        last_output: The end of what it has printed, at most 64 KiB.
+        reproducer: The path of a program that shows the error; None where there is none.
+    """
+
+    last_output: str = ""
+    reproducer: str | None = None
+
+    def __str__(self) -> str:
+        parts = [super().__str__()]
+        if self.reproducer is not None:
+            parts.append(f"reproducer: {self.reproducer}")
+        if self.last_output.strip():
+            tail = self.last_output.rstrip().splitlines()[-_SHOWN_LINES:]
+            parts.append("last output of the worker:\n" + textwrap.indent("\n".join(tail), "    "))
+        return "\n".join(parts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, {"last_output": self.last_output, "reproducer": self.reproducer}
+
+
+class CompilerCrashError(WorkerError):
+    """A compiler that has ended its process: by a signal such as SIGSEGV, or with an exit code."""
+
+
+class CompilerKilledError(WorkerError):
+    """A compiler that somebody has killed, such as a system without memory."""
+
+
+class CompilerTimeoutError(WorkerError, TimeoutError):
+    """A compiler that has taken longer than it may."""
+
+
+class CompilerMemoryError(WorkerError, MemoryError):
+    """A compiler that wanted more memory than it may have."""
 
 
 class HostError(TTError, ImportError):

@@ -205,6 +205,11 @@ ELSEWHERE = {
     errors.ExecutionError,
     errors.CompileTimeoutError,
     errors.CompileCancelledError,
+    errors.WorkerError,
+    errors.CompilerCrashError,
+    errors.CompilerKilledError,
+    errors.CompilerTimeoutError,
+    errors.CompilerMemoryError,
 }
 
 

@@ -2,5 +2,6 @@
 
 from .compiled import CompiledKernel, Stats
 from .compiler import compile
+from .pool import WorkerPool
 
-__all__ = ["CompiledKernel", "Stats", "compile"]
+__all__ = ["CompiledKernel", "Stats", "WorkerPool", "compile"]

@@ -13,7 +13,7 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import TypeAlias
 
-from ..errors import InternalError, TTError, refusal
+from ..errors import InternalError, TTError, WorkerError, refusal
 from .artifact import Artifact
 from .compiled import Work
 from .request import Request
@@ -148,7 +148,7 @@ def compile_counted(work: Work, request: Request, compile_: Callable[[Request], 
 
 def is_refusal(error: BaseException) -> bool:
     """Whether the kernel is refused; else it is the compiler that has failed."""
-    return isinstance(error, TTError) and not isinstance(error, InternalError)
+    return isinstance(error, TTError) and not isinstance(error, (InternalError, WorkerError))
 
 
 def _cancelled(request: Request) -> TTError:
