@@ -70,7 +70,7 @@ from .work_split import (
 if TYPE_CHECKING:
     from .executor import execute
     from .logs import set_logs
-    from .service import CompiledKernel, WorkerPool, compile
+    from .service import CompiledKernel, Search, Step, WorkerPool, compile
     from .service.cache import cache
 
 __all__ = [
@@ -86,8 +86,10 @@ __all__ = [
     "RuntimeArg",
     "RuntimeArgs",
     "ScheduleAttrs",
+    "Search",
     "Shard",
     "ShardAttrs",
+    "Step",
     "SubBlockAttrs",
     "TrafficAttrs",
     "TransferAttrs",
@@ -137,6 +139,8 @@ _LAZY = {
     "WorkerPool": "service",
     "cache": "service.cache",
     "compile": "service",
+    "Search": "service",
+    "Step": "service",
     "execute": "executor",
     "set_logs": "logs",
 }

@@ -134,6 +134,9 @@ CODES = (
     ("TT975", "WorkerError", "No worker to compile in"),
     ("TT980", "CompileTimeoutError", "A compilation that is not done in time"),
     ("TT981", "CompileCancelledError", "A compilation that was cancelled"),
+    ("TT982", "OptionError", "A search with a value that cannot be"),
+    ("TT983", "OptionError", "A search that does not fit its kernel or mode"),
+    ("TT984", "HostError", "A progress bar without rich"),
     ("TT985", "OptionError", "No channel of the log of that name"),
     ("TT986", "OptionError", "A file for the log that cannot be written"),
 )

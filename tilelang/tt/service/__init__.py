@@ -2,6 +2,8 @@
 
 from .compiled import CompiledKernel, Stats
 from .compiler import compile
+from .history import Step
 from .pool import WorkerPool
+from .search import Search
 
-__all__ = ["CompiledKernel", "Stats", "WorkerPool", "compile"]
+__all__ = ["CompiledKernel", "Search", "Stats", "Step", "WorkerPool", "compile"]

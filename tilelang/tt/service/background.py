@@ -11,17 +11,26 @@ from logging import getLogger
 from queue import SimpleQueue
 from threading import Lock, Thread
 from time import monotonic
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakSet
 
 from ..errors import InternalError, TTError, WorkerError, refusal
 from .artifact import Artifact
+from .cache import cache as results
 from .compiled import Work
+from .entry import Entry
 from .request import Request
+from .stages import compile_request
+
+if TYPE_CHECKING:
+    from .proof import Proof
 
 log = getLogger("tilelang.tt.compile")
 
 Found: TypeAlias = tuple[Artifact, str | None]
 """A result, and the cache that had it."""
+
+Task: TypeAlias = tuple[Work, Callable[[], None]]
 
 # They wait for worker processes most of the time.
 _MOST_THREADS = 4
@@ -33,44 +42,52 @@ class Background:
     """Threads that begin when they are needed first, and do one task after the other."""
 
     def __init__(self) -> None:
-        self._tasks: SimpleQueue[tuple[Work, Callable[[], None]] | None] = SimpleQueue()
-        self._threads: list[Thread] = []
+        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._threads: WeakSet[Thread] = WeakSet()
+        self._shared = 0
         self._unfinished: set[Work] = set()
         self._lock = Lock()
 
-    def submit(self, work: Work, task: Callable[[], None]) -> None:
-        """Do a task when a thread is free. It raises nothing, and ends the work."""
+    def submit(self, work: Work, task: Callable[[], None], *, alone: bool = False) -> None:
+        """Do a task when a thread is free, or in a thread of its own. It raises nothing, and ends the work."""
         with self._lock:
             self._unfinished.add(work)
+            if alone:
+                self._start(self._do, work, task)
+                return
             self._tasks.put((work, task))
-            if len(self._threads) < min(_MOST_THREADS, len(self._unfinished)):
-                self._start(self._do_tasks)
+            if self._shared < min(_MOST_THREADS, len(self._unfinished)):
+                self._shared += 1
+                self._start(self._do_all)
 
-    def _start(self, target: Callable[[], None]) -> None:
-        thread = Thread(target=target, name="tilelang.tt.background", daemon=True)
-        self._threads.append(thread)
+    def _start(self, target: Callable[..., None], *arguments: Any) -> None:
+        thread = Thread(target=target, args=arguments, name="tilelang.tt.background", daemon=True)
+        self._threads.add(thread)
         thread.start()
 
-    def _do_tasks(self) -> None:
+    def _do_all(self) -> None:
         while (item := self._tasks.get()) is not None:
-            work, task = item
-            try:
-                task()
-            finally:
-                with self._lock:
-                    self._unfinished.discard(work)
-                work.end()
-                del item, work, task  # nothing is kept while there is nothing to do
+            self._do(*item)
+            del item  # nothing is kept while there is nothing to do
+
+    def _do(self, work: Work, task: Callable[[], None]) -> None:
+        try:
+            task()
+        finally:
+            with self._lock:
+                self._unfinished.discard(work)
+            work.end()
 
     def close(self) -> None:
         """Cancel all work and wait until it has ended."""
         with self._lock:
             for work in self._unfinished:
                 work.cancelled.set()
-            for _ in self._threads:
+            for _ in range(self._shared):
                 self._tasks.put(None)
+            threads = list(self._threads)
         latest = monotonic() + _PATIENCE
-        for thread in self._threads:
+        for thread in threads:
             thread.join(max(0.0, latest - monotonic()))
 
 
@@ -88,46 +105,110 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_again)
 
 
+class Compiler:
+    """What compiles for one kernel in the background: it counts, asks the cache, and ends early when it is cancelled.
+
+    Attributes:
+        work: Of the kernel.
+    """
+
+    def __init__(self, work: Work, pool: Any, timeout: float | None, cached: bool) -> None:
+        self.work = work
+        self._pool = pool
+        self._timeout = timeout
+        self._cached = cached
+
+    def fetch(self, request: Request, seconds: float | None = None) -> Found:
+        """What a request gives.
+
+        Args:
+            request: What to compile.
+            seconds: How long it may take at most.
+
+        Raises:
+            Exception: What the kernel is refused with, or what befell the compiler.
+        """
+
+        def compile_counted(request: Request) -> Entry:
+            self.work.stats.count("background_started")
+            try:
+                return self._compile(request, seconds)
+            finally:
+                self.work.stats.count("background_finished")
+
+        if self._cached:
+            return results.fetch(request, compile_counted)
+        return Artifact(compile_counted(request)), None
+
+    def look_up(self, request: Request) -> Artifact | None:
+        """What the cache has of a request."""
+        found = results.lookup(request, _not_again) if self._cached else None
+        return found and found[0]
+
+    def store(self, entry: Entry) -> None:
+        """Let :meth:`look_up` find an entry."""
+        if self._cached:
+            results.store(entry)
+
+    def prove(self, reference: Entry, candidate: Entry, seed: int, seconds: float | None = None) -> "Proof":
+        """Execute two kernels on the same arrays, and say what that has shown; see :mod:`tilelang.tt.service.proof`.
+
+        Raises:
+            Exception: What befell the worker.
+        """
+        from .proof import Proof, prove_bytes, request_of
+
+        limit = self._at_most(seconds)
+        payload = request_of(reference, candidate, seed=seed, **({} if limit is None else {"time_limit_s": limit}))
+        if self._pool is None:
+            return Proof.from_bytes(prove_bytes(payload))
+        return Proof.from_bytes(self._pool.call("prove", payload, timeout=limit, cancelled=self.work.cancelled))
+
+    def _compile(self, request: Request, seconds: float | None) -> Entry:
+        if self._pool is None:
+            return compile_request(request)
+        entry: Entry = self._pool.compile(request, timeout=self._at_most(seconds), cancelled=self.work.cancelled)
+        return entry
+
+    def _at_most(self, seconds: float | None) -> float | None:
+        limits = [limit for limit in (self._timeout, seconds) if limit is not None]
+        return min(limits, default=None)
+
+
+def _not_again(request: Request) -> Entry:
+    raise LookupError(f"what the cache has of {request.name} cannot be read")
+
+
 def compile_in_background(
-    work: Work,
-    request: Request,
-    compile_: Callable[[Request], Artifact],
-    look_up: Callable[[Request], Found | None] = lambda request: None,
-    then: Callable[[Artifact], None] | None = None,
+    compiler: Compiler, request: Request, then: Callable[[Artifact], None], *, alone: bool = False
 ) -> None:
-    """Give the work its first result, as soon as there is one.
+    """Give a kernel its first result, as soon as there is one.
 
     Args:
-        work: Of the compiled kernel.
+        compiler: Of the kernel.
         request: What to compile.
-        compile_: Compiles; it returns or raises soon after ``work.cancelled``.
-        look_up: Looks into a cache.
         then: What to do with the result, in the same thread.
+        alone: Whether that takes long, so that it needs a thread of its own.
     """
 
     def task() -> None:
-        artifact = _first(work, request, compile_, look_up)
-        if artifact is not None and then is not None and not work.cancelled.is_set():
+        artifact = _first(compiler, request)
+        if artifact is not None:
             then(artifact)
 
-    _background.submit(work, task)
+    _background.submit(compiler.work, task, alone=alone)
 
 
-def _first(
-    work: Work,
-    request: Request,
-    compile_: Callable[[Request], Artifact],
-    look_up: Callable[[Request], Found | None],
-) -> Artifact | None:
+def _first(compiler: Compiler, request: Request) -> Artifact | None:
+    work = compiler.work
     try:
         if work.cancelled.is_set():
             raise _cancelled(request)
-        found = look_up(request)
-        artifact, work.found_in = found or (compile_counted(work, request, compile_), None)
+        artifact, work.found_in = compiler.fetch(request)
         work.upgrade(artifact)
     except BaseException as error:
         if work.cancelled.is_set():
-            work.fail(error if getattr(error, "code", "") == "TT981" else _cancelled(request), refused=False)
+            work.fail(_cancelled(request), refused=False)
         else:
             refused = is_refusal(error)
             if not refused:
@@ -135,15 +216,6 @@ def _first(
             work.fail(error, refused=refused)
         return None
     return artifact
-
-
-def compile_counted(work: Work, request: Request, compile_: Callable[[Request], Artifact]) -> Artifact:
-    """Compile, and count it."""
-    work.stats.count("background_started")
-    try:
-        return compile_(request)
-    finally:
-        work.stats.count("background_finished")
 
 
 def is_refusal(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ from .._counters import counters
 from ..errors import TTError, refusal
 from ..plan import Plan
 from .artifact import Artifact
+from .history import Step, explained
 from .request import Request
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Work:
         refused: The same, where it is the kernel that is refused and not the compiler that failed.
         stats: Of the kernel.
         ready: Ends with the first result, or with an error.
+        history: The steps of a search.
+        ending: Why it has ended.
         done: Ends with the last thing that is done in the background.
         cancelled: Whether to end as soon as possible.
     """
@@ -83,6 +86,8 @@ class Work:
         self.error: BaseException | None = None
         self.refused = False
         self.stats = Stats()
+        self.history: tuple[Step, ...] = ()
+        self.ending = ""
         self.ready = _pending() if artifact is None else _ENDED
         self.done = _pending() if artifact is None else _ENDED
         self.cancelled = Event()
@@ -185,6 +190,15 @@ class CompiledKernel:
         """
         return self._work.error
 
+    @property
+    def history(self) -> tuple[Step, ...]:
+        """The steps of its search so far, the default plan first; empty without a search."""
+        return self._work.history
+
+    def explain(self) -> str:
+        """Why it is on its plan: in lines for people, which steps made it better, and what the others came to."""
+        return explained(self._request.name, self._work.history, self._work.ending)
+
     def wait(self, timeout: float | None = None) -> "CompiledKernel":
         """Wait until all is done; ``await kernel`` does the same in a coroutine.
 
@@ -261,5 +275,5 @@ class CompiledKernel:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """What each stage took, and each pass in it, as ``"shard/tt.InferDefaultTTShard"``. It waits until there are."""
+        """What each stage took, and each pass in it, as ``"shard/tt.InferDefaultTTShard"``. It waits for them."""
         return dict(self._artifact.entry.seconds)

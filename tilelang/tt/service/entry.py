@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Entry:
         func: The kernel with all results of inference, as :mod:`tilelang.tt.service.transport` encodes it.
         program: What one core runs, likewise.
         seconds: What each stage took, and each pass in it.
+        search: The search that found it: its ``steps``, and its ``ending``.
     """
 
     key: str
@@ -23,6 +25,7 @@ class Entry:
     func: str
     program: str
     seconds: dict[str, float]
+    search: dict[str, Any] | None = None
 
     def to_bytes(self) -> bytes:
         """What :meth:`from_bytes` reads: JSON."""

@@ -32,9 +32,9 @@ class Step:
     key: str = ""
 
     def __str__(self) -> str:
-        cycles = "" if self.cycles is None else f" {self.cycles:,.0f} cycles"
-        changed = f" with {described(self.changed)}" if self.changed else ""
-        return f"{self.number}: {self.outcome}{cycles}{changed}: {self.reason}"
+        changed = f"{described(self.changed)}: " if self.changed else ""
+        cycles = "" if self.cycles is None else f", {self.cycles:,.0f} cycles"
+        return f"{self.number}: {changed}{self.outcome}{cycles}: {self.reason}"
 
 
 def described(changed: Mapping[str, Any]) -> str:
@@ -52,7 +52,9 @@ def explained(name: str, history: Sequence[Step], ending: str) -> str:
     if not history:
         return f"{name}: no other plan has been looked for"
     kept = [step for step in history if step.outcome in ("default", "upgraded")]
-    return "\n".join([_heading(name, kept), *_table(kept), *_rest(history), f"ended: {ending}" if ending else "goes on"])
+    return "\n".join(
+        [_heading(name, kept), *_table(kept), *_rest(history), f"ended: {ending}" if ending else "goes on"]
+    )
 
 
 def _heading(name: str, kept: Sequence[Step]) -> str:

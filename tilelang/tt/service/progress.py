@@ -38,8 +38,9 @@ def is_wanted(progress: bool | None) -> bool:
     if progress and find_spec("rich") is None:
         raise refusal(
             "TT984",
-            'progress is True, and rich, which draws the bar, is not installed; expected: pip install "tilelang-tt[cli]"'
-            "\nhelp: install it, or leave progress out for a bar wherever one can be drawn",
+            "progress is True, and rich, which draws the bar, is not installed; expected: "
+            'pip install "tilelang-tt[cli]"\n'
+            "help: install it, or leave progress out for a bar wherever one can be drawn",
         )
     return bool(progress)
 

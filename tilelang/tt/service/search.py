@@ -1,9 +1,9 @@
 """Better plans for a kernel that can be called already: which are tried, in what order, and what makes one better."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property, partial
 from hashlib import sha256
 from itertools import product
 from logging import getLogger
@@ -17,7 +17,9 @@ from ..plan.estimate import CYCLES_PER_TILE_PRODUCT
 from ..plan.model import Inputs
 from .artifact import Artifact
 from .background import Compiler, is_refusal
+from .entry import Entry
 from .history import Step, described, saving
+from .progress import Bar, open_bar
 from .request import Request
 
 log = getLogger("tilelang.tt.search")
@@ -35,8 +37,9 @@ _SIZED = {
 class Search:
     """Which plans to try, and for how long.
 
-    Every combination is a candidate. Those that differ from the default in one thing are tried first, in the order in
-    which they stand here; then all others, in an order that ``seed`` decides.
+    Every combination is a candidate. Those that differ from the default in one thing are tried first: parameters,
+    policies, orders, tiles and cores, in the order in which they are given; then all others, in an order that ``seed``
+    decides.
 
     Attributes:
         policies: Names of schedule policies; ``block_cyclic`` is a pair of its name and its block size.
@@ -82,7 +85,7 @@ class Search:
         """
         for name, word in (("policies", "schedule_policy"), ("orders", "schedule_order")):
             known = get_args(get_type_hints(Inputs)[word])
-            _expect(name, getattr(self, name), lambda one, known=known: _is_choice(one, known), _choices(known))
+            _expect(name, getattr(self, name), partial(_is_choice, known=known), _choices(known))
         _expect("tiles", self.tiles, lambda one: _are_numbers(one, 2), "pairs of a height and a width, in elements")
         _expect(
             "cores",
@@ -96,7 +99,12 @@ class Search:
         for name, values in self.parameters.items():
             _expect(f"parameters[{name!r}]", values, _is_plain, "numbers and strings")
         _expect("small", list(self.small.values()), _is_plain, "numbers and strings")
-        _check("time_limit", self.time_limit, lambda one: one is None or _is_positive(one, float), "seconds, above 0")
+        _check(
+            "time_limit",
+            self.time_limit,
+            lambda one: one is None or _is_positive(one, (int, float)),
+            "seconds, above 0",
+        )
         _check("max_candidates", self.max_candidates, lambda one: one is None or _is_positive(one), "at least 1")
         _check("seed", self.seed, lambda one: _is_positive(one + 1), "an integer, at least 0")
         _check(
@@ -115,22 +123,22 @@ class Search:
             parameters: Of the function that builds the kernel, the default values.
         """
         axes = [
+            *([{name: value} for value in values] for name, values in self.parameters.items()),
             [_sized("schedule_policy", "schedule_block_size", one) for one in self.policies],
             [_sized("schedule_order", "swizzle_panel", one) for one in self.orders],
             [{"tile_height": height, "tile_width": width} for height, width in self.tiles],
             [{"cores": tuple(tuple(each) for each in one)} for one in self.cores],
-            *([{name: value} for value in values] for name, values in self.parameters.items()),
         ]
         own = {one.name: getattr(default, one.name) for one in fields(default)} | dict(parameters)
         others = [[one for one in axis if any(own[name] != value for name, value in one.items())] for axis in axes]
-        found = []
-        for parts in product(*([{}, *axis] for axis in others)):
-            changed = {name: value for part in parts for name, value in part.items()}
-            found.append(Candidate(changed, frozenset(self.parameters), sum(map(bool, parts))))
-        near = [one for one in found if one.distance == 1]
-        far = [one for one in found if one.distance > 1]
+        near = [one for axis in others for one in axis]
+        far = [
+            {name: value for part in parts for name, value in part.items()}
+            for parts in product(*([{}, *axis] for axis in others))
+            if sum(map(bool, parts)) > 1
+        ]
         Random(self.seed).shuffle(far)
-        return near + far
+        return [Candidate(values, frozenset(self.parameters)) for values in near + far]
 
 
 class Candidate(NamedTuple):
@@ -139,12 +147,10 @@ class Candidate(NamedTuple):
     Attributes:
         values: What differs from the default; None where the default has a value and this has none.
         names: Of the parameters of the function that builds the kernel.
-        distance: In how many things it differs.
     """
 
     values: dict[str, Any]
     names: frozenset[str]
-    distance: int
 
     @property
     def changed(self) -> dict[str, Any]:
@@ -182,11 +188,27 @@ class Subject:
         return self.request(self.build(**parameters), candidate.inputs if candidate else {})
 
 
-class _Stop(Exception):
+@dataclass(frozen=True, eq=False)
+class Searched(Request):
+    """What the result of a search is stored under.
+
+    Attributes:
+        space: All that it depends on.
+    """
+
+    space: str
+
+    @cached_property
+    def key(self) -> str:
+        """64 hexadecimal digits."""
+        return sha256(self.space.encode()).hexdigest()
+
+
+class _Stop(Exception):  # noqa: N818
     """The search is over, for the reason that it says."""
 
 
-class _Verdict(Exception):
+class _Verdict(Exception):  # noqa: N818
     """A candidate is not better."""
 
     def __init__(self, outcome: str, reason: str, cycles: float | None = None) -> None:
@@ -199,38 +221,102 @@ class Searcher:
     """One search, in a thread of its own."""
 
     def __init__(
-        self, search: Search, subject: Subject, compiler: Compiler, on_step: Callable[[Step], Any] | None
+        self,
+        search: Search,
+        subject: Subject,
+        compiler: Compiler,
+        request: Request,
+        on_step: Callable[[Step], Any] | None,
+        progress: bool,
     ) -> None:
+        self.compiler = compiler
         self._search = search
         self._subject = subject
-        self._compiler = compiler
         self._work = compiler.work
+        self._default = request
         self._on_step = on_step
-        self._deadline = None if search.time_limit is None else monotonic() + search.time_limit
+        self._progress = progress
+        self._began = monotonic()
 
     def run(self, first: Artifact) -> None:
         """Look for a better plan than the first."""
+        name = first.entry.name
+        bar = open_bar(f"search {name}", self._progress)
         try:
-            self._begin(first)
-            candidates = self._search.candidates(first.plan.kernel().inputs, self._subject.parameters)
-            for number, candidate in enumerate(candidates[: self._search.max_candidates], 1):
-                self._record(self._step(number, candidate))
-            tried = len(candidates[: self._search.max_candidates])
-            self._work.ending = f"{tried} of {len(candidates)} candidates have been tried"
+            self._look(first, bar)
         except _Stop as reason:
             self._work.ending = str(reason)
         except Exception as error:  # what has been found stays
-            log.exception("the search for a better plan of %s has failed", first.entry.name)
+            log.exception("the search for a better plan of %s has failed", name)
             self._work.ending = f"the search has failed: {error}"
+        finally:
+            bar.close()
+
+    def _look(self, first: Artifact, bar: Bar) -> None:
+        candidates = self._search.candidates(first.plan.kernel().inputs, self._subject.parameters)
+        chosen = candidates[: self._search.max_candidates]
+        request = self._searched(first)
+        if self._recall(request, first, chosen):
+            return
+        self._begin(first)
+        for number, candidate in enumerate(chosen, 1):
+            bar.update(number - 1, len(chosen), self._so_far())
+            self._record(self._step(number, candidate))
+        bar.update(len(chosen), len(chosen), self._so_far())
+        all_of = f"all {len(candidates)}" if len(chosen) == len(candidates) else f"{len(chosen)} of {len(candidates)}"
+        self._work.ending = f"{all_of} candidates have been tried"
+        self._keep(request)
 
     def _begin(self, first: Artifact) -> None:
-        self._first, self._best = first.plan, self._estimate(first.plan)
-        self._check_time()
+        self._first, self._default_entry, self._best = first.plan, first.entry, self._estimate(first.plan)
         cycles = self._best.total_cycles
-        reason = f"at least {_bounds(self._best)}"
-        self._record(Step(0, {}, "default", reason, cycles, sum(first.entry.seconds.values()), first.entry.key))
+        reason = _limit(self._best)
+        self._record(Step(0, {}, "default", reason, cycles, monotonic() - self._began, first.entry.key))
         if cycles is None:
             raise _Stop("the estimate of the default plan is not known, so that none is better")
+        self._check_time()
+
+    def _searched(self, first: Artifact) -> Searched:
+        space = json.dumps([first.entry.key, asdict(self._search), dict(self._subject.parameters)], sort_keys=True)
+        one = self._default
+        return Searched(one.name, one.func, one.device, one.options, space)
+
+    def _recall(self, request: "Searched", first: Artifact, chosen: "list[Candidate]") -> bool:
+        """Take the result of an equal search, where the kernels that it was about are built as they were then."""
+        try:
+            found = self.compiler.look_up(request)
+            if found is None or found.entry.search is None:
+                return False
+            steps = tuple(Step(**step) for step in found.entry.search["steps"])
+            best = [step for step in steps if step.outcome in ("default", "upgraded")][-1]
+            if best.number:
+                if self._subject.variant(chosen[best.number - 1], {}).key != best.key:
+                    return False
+                self._work.upgrade(found)
+        except Exception:
+            log.warning("what the cache has of a search for %s is of no use", first.entry.name, exc_info=True)
+            return False
+        self._work.history = steps
+        self._work.ending = f"{found.entry.search['ending']}; the result is from the cache"
+        return True
+
+    def _keep(self, request: "Searched") -> None:
+        """Let an equal search have this result, unless a worker was lost, which need not happen again."""
+        steps = self._work.history
+        if self._work.current is None or any(step.outcome in ("crashed", "timed out") for step in steps):
+            return
+        search = {"steps": [asdict(step) for step in steps], "ending": self._work.ending}
+        self.compiler.store(replace(self._work.current.entry, key=request.key, search=search))
+
+    def _so_far(self) -> str:
+        """The best plan, for the bar."""
+        first, best = self._work.history[0], self._best_step()
+        if best is first or best.cycles is None or first.cycles is None:
+            return f"best: the default, {self._best.total_cycles:,.0f} cycles"
+        return f"best: {best.cycles:,.0f} cycles, {saving(best.cycles, first.cycles)}: {described(best.changed)}"
+
+    def _best_step(self) -> Step:
+        return [step for step in self._work.history if step.outcome in ("default", "upgraded")][-1]
 
     def _step(self, number: int, candidate: Candidate) -> Step:
         began = monotonic()
@@ -251,35 +337,47 @@ class Searcher:
             raise _Verdict("refused", _first_line(error)) from error
 
     def _judge(self, candidate: Candidate, request: Request) -> tuple[str, str, float | None]:
-        artifact = self._do("refused", None, lambda: self._compiler.fetch(request, self._seconds())[0])
+        artifact = self._do("refused", None, lambda: self.compiler.fetch(request, self._seconds())[0])
         plan = artifact.plan
         if _tensors(plan) != _tensors(self._first):
             raise _Verdict("refused", "its tensors are not those of the default plan")
         cost, best = self._estimate(plan), self._best
         cycles = cost.total_cycles
         if cycles is None or best.total_cycles is None:
-            raise _Verdict("not better", f"its estimate is not known: {'; '.join(cost.unknown)}")
+            raise _Verdict("not better", _limit(cost))
         if not cycles < best.total_cycles:
-            raise _Verdict("not better", f"{_bounds(cost)}; the best has {best.total_cycles:,.0f}", cycles)
+            raise _Verdict("not better", f"{_limit(cost)}; the best has {best.total_cycles:,.0f}", cycles)
         report = plan.check()
         if not report:
             more = f", and {len(report.findings) - 1} more" if len(report.findings) > 1 else ""
             raise _Verdict("failed the check", f"{report.findings[0]}{more}", cycles)
-        proof = self._do("not proven", cycles, lambda: self._prove(candidate))
-        reason = f"{saving(cycles, best.total_cycles)} cycles: {_change(best, cost)}; {proof}"
+        proof = self._do("not proven", cycles, lambda: self._prove(candidate, artifact))
+        tiles = f"{report.num_work_tiles:,} work tiles are checked"
+        reason = f"{saving(cycles, best.total_cycles)}: {_change(best, cost)}; {tiles}; {proof}"
         self._work.upgrade(artifact)
         self._best = cost
         return "upgraded", reason, cycles
 
-    def _prove(self, candidate: Candidate) -> str:
-        small = self._search.small
-        original, changed = self._subject.variant(None, small), self._subject.variant(candidate, small)
-        return self._compiler.prove(original, changed, self._search.seed, self._seconds())
+    def _prove(self, candidate: Candidate, artifact: Artifact) -> str:
+        """What has been shown by executing it, or its small version, beside the default one."""
+        pair = self._default_entry, artifact.entry
+        if self._search.small:
+            pair = self._small(None), self._small(candidate)
+        proof = self.compiler.prove(*pair, self._search.seed, self._seconds())
+        if not (proof.is_equal and proof.is_executed):
+            raise _Verdict("not proven", _first_line(proof.reason))
+        return _first_line(proof.reason)
+
+    def _small(self, candidate: Candidate | None) -> Entry:
+        return self.compiler.fetch(self._subject.variant(candidate, self._search.small), self._seconds())[0].entry
 
     def _do(self, outcome: str, cycles: float | None, what: Callable[[], Any]) -> Any:
         """Do what may be refused, or cost its worker."""
         try:
             return what()
+        except _Verdict as verdict:
+            verdict.cycles = cycles
+            raise
         except Exception as error:
             self._check_time()
             if isinstance(error, TimeoutError) or getattr(error, "code", "") == "TT973":
@@ -293,13 +391,15 @@ class Searcher:
 
     def _seconds(self) -> float | None:
         """What is left of the time."""
-        return None if self._deadline is None else max(0.001, self._deadline - monotonic())
+        limit = self._search.time_limit
+        return None if limit is None else max(0.001, self._began + limit - monotonic())
 
     def _check_time(self) -> None:
         if self._work.cancelled.is_set():
             raise _Stop("it was cancelled")
-        if self._deadline is not None and monotonic() >= self._deadline:
-            raise _Stop(f"its time was over, {self._search.time_limit:g} s")
+        limit = self._search.time_limit
+        if limit is not None and monotonic() >= self._began + limit:
+            raise _Stop(f"its time was over, {limit:g} s")
 
     def _record(self, step: Step) -> None:
         self._work.history += (step,)
@@ -311,9 +411,7 @@ class Searcher:
                 log.exception("on_step has failed at step %s of the search; it goes on", step.number)
 
 
-def subject_of(
-    kernel: Any, search: Search, name: str | None, request: Callable[[Any, Mapping[str, Any]], Request]
-) -> Subject:
+def subject_of(kernel: Any, search: Search, request: Callable[[Any, Mapping[str, Any]], Request]) -> Subject:
     """What a search is about: a kernel, or a function that builds it of keyword arguments.
 
     Raises:
@@ -328,8 +426,8 @@ def subject_of(
         if search.parameters or search.small:
             raise refusal(
                 "TT983",
-                f"found {type(kernel).__name__}, with parameters or small arguments to search over; expected a function "
-                "that builds the kernel of them\nhelp: give the function, and not what it returns",
+                f"found {type(kernel).__name__}, with parameters or small arguments to search over; expected a "
+                "function that builds the kernel of them\nhelp: give the function, and not what it returns",
             )
         return Subject(lambda: kernel, {}, request)
     taken = inspect.signature(kernel).parameters
@@ -338,7 +436,8 @@ def subject_of(
             raise refusal(
                 "TT983",
                 f"the function that builds the kernel has no argument {one} with a default; its arguments: "
-                f"{', '.join(map(str, taken.values())) or 'none'}\nhelp: give it one, which is that of the default plan",
+                f"{', '.join(map(str, taken.values())) or 'none'}\n"
+                "help: give it one, which is that of the default plan",
             )
     return Subject(kernel, {one: taken[one].default for one in search.parameters}, request)
 
@@ -369,8 +468,8 @@ def _is_sequence(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str)
 
 
-def _is_positive(value: Any, kind: type = int) -> bool:
-    return isinstance(value, int | kind) and not isinstance(value, bool) and value > 0
+def _is_positive(value: Any, kinds: tuple[type, ...] = (int,)) -> bool:
+    return not isinstance(value, bool) and isinstance(value, kinds) and bool(value > 0)  # type: ignore[operator]
 
 
 def _are_numbers(value: Any, count: int, least: int = 1) -> bool:
@@ -402,28 +501,28 @@ def _sized(name: str, size_name: str, choice: Choice) -> dict[str, Any]:
 _NAMES = {"compute": "compute", "noc": "NoC", "dram": "DRAM"}
 
 
-def _bounds(cost: Estimate) -> str:
+def _limit(cost: Estimate) -> str:
     if cost.total_cycles is None:
-        return f"an unknown number of cycles: {'; '.join(cost.unknown)}"
-    return f"{cost.total_cycles:,.0f} cycles, limited by {_NAMES[str(cost.limited_by)]}"
+        return f"its estimate is not known: {'; '.join(cost.unknown)}"
+    return f"limited by {_NAMES[str(cost.limited_by)]}"
 
 
 def _change(old: Estimate, new: Estimate) -> str:
     """Which bounds are other ones now."""
     changes = []
-    for name, said in _NAMES.items():
+    for name in sorted(_NAMES, key=lambda name: name != old.limited_by):
         before, after = getattr(old, f"{name}_cycles"), getattr(new, f"{name}_cycles")
         if before != after and before is not None and after is not None:
             limits = ", which limited it," if name == old.limited_by else ""
             verb = "shrinks" if after < before else "grows"
-            changes.append(f"the {said} bound{limits} {verb} from {before:,.0f} to {after:,.0f}")
+            changes.append(f"the {_NAMES[name]} bound{limits} {verb} from {before:,.0f} to {after:,.0f}")
     if new.limited_by != old.limited_by:
         changes.append(f"it is limited by {_NAMES[str(new.limited_by)]} now")
     return ", ".join(changes)
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).partition("\n")[0]
+def _first_line(said: BaseException | str) -> str:
+    return (str(said) or type(said).__name__).partition("\n")[0]
 
 
 def _tensors(plan: Plan) -> list[Any]:
