@@ -1,9 +1,12 @@
 """What a search has tried, step by step, and what came of it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
+
+_WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -52,39 +55,37 @@ def explained(name: str, history: Sequence[Step], ending: str) -> str:
     if not history:
         return f"{name}: no other plan has been looked for"
     kept = [step for step in history if step.outcome in ("default", "upgraded")]
-    return "\n".join(
-        [_heading(name, kept), *_table(kept), *_rest(history), f"ended: {ending}" if ending else "goes on"]
-    )
+    last = f"ended: {ending}" if ending else "it goes on"
+    return "\n".join([_heading(name, kept), "", *_steps(kept), "", *_others(history), last])
 
 
 def _heading(name: str, kept: Sequence[Step]) -> str:
     first, last = kept[0], kept[-1]
     if last is first or first.cycles is None or last.cycles is None:
         return f"{name}: stays with its default plan"
-    return (
-        f"{name}: ends on {described(last.changed)}: {last.cycles:,.0f} cycles, "
-        f"{saving(last.cycles, first.cycles)} than the {first.cycles:,.0f} of its default plan"
-    )
+    fewer = f"{saving(last.cycles, first.cycles)} than the {first.cycles:,.0f} of its default plan"
+    return f"{name}: ends on {described(last.changed)}\n{last.cycles:,.0f} cycles, {fewer}"
 
 
-def _table(kept: Sequence[Step]) -> list[str]:
-    rows = [
-        (str(step.number), described(step.changed), "?" if step.cycles is None else f"{step.cycles:,.0f}", step.reason)
-        for step in kept
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        f"  {number:>{widths[0]}}  {changed:{widths[1]}}  {cycles:>{widths[2]}}  {reason}"
-        for number, changed, cycles, reason in rows
-    ]
+def _steps(kept: Sequence[Step]) -> Iterator[str]:
+    """Each with its number and cycles in columns, and its reason below."""
+    cycles = ["?" if step.cycles is None else f"{step.cycles:,.0f}" for step in kept]
+    widths = len(str(kept[-1].number)), max(map(len, cycles))
+    for step, number in zip(kept, cycles, strict=True):
+        yield f"  {step.number:>{widths[0]}}  {number:>{widths[1]}}  {described(step.changed)}"
+        yield from _indented(step.reason, 6 + sum(widths))
 
 
-def _rest(history: Sequence[Step]) -> list[str]:
-    """How many came to nothing, and the first of each kind that is not only slower."""
+def _others(history: Sequence[Step]) -> Iterator[str]:
+    """How many came to nothing in each way, and the first of them."""
     others = [step for step in history if step.outcome not in ("default", "upgraded")]
-    counts = Counter(step.outcome for step in others)
-    lines = []
-    for outcome, count in counts.items():
+    for outcome, count in Counter(step.outcome for step in others).items():
         first = next(step for step in others if step.outcome == outcome)
-        lines.append(f"  {count} {outcome}, such as {first.number}, {described(first.changed)}: {first.reason}")
-    return lines
+        cycles = "" if first.cycles is None else f", {first.cycles:,.0f} cycles"
+        yield f"{count} {outcome}, the first of them number {first.number}, {described(first.changed)}{cycles}:"
+        yield from _indented(first.reason, 2)
+
+
+def _indented(text: str, width: int) -> list[str]:
+    indent = " " * width
+    return wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False)
