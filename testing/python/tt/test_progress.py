@@ -21,26 +21,22 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def terminal(monkeypatch):
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
+def drawn_on(monkeypatch):
+    """Puts a stream in the place of the error stream; pytest puts its own there before a test, after its fixtures."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
-    return stream
+
+    def put(stream):
+        monkeypatch.setattr(sys, "stderr", stream)
+        return stream
+
+    return put
 
 
-@pytest.fixture
-def no_terminal(monkeypatch):
-    stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
-    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
-        monkeypatch.delenv(name, raising=False)
-    return stream
-
-
-def test_on_a_terminal(terminal):
+def test_on_a_terminal(drawn_on):
+    terminal = drawn_on(Terminal())
     bar = open_bar("search gemm", None)
     bar.update(3, 10, "best: [100] cycles")
     bar.close()
@@ -50,7 +46,8 @@ def test_on_a_terminal(terminal):
     assert terminal.getvalue().endswith("\x1b[?25h")  # the cursor is shown again
 
 
-def test_bars_of_several_pieces_of_work_are_drawn_together(terminal):
+def test_bars_of_several_pieces_of_work_are_drawn_together(drawn_on):
+    terminal = drawn_on(Terminal())
     one, two = open_bar("one", True), open_bar("two", True)
     one.update(1, 2)
     two.update(3, 4)
@@ -62,7 +59,8 @@ def test_bars_of_several_pieces_of_work_are_drawn_together(terminal):
     assert "4/4" in last
 
 
-def test_without_a_terminal_there_are_no_control_characters(no_terminal):
+def test_without_a_terminal_there_are_no_control_characters(drawn_on):
+    no_terminal = drawn_on(io.StringIO())
     bar = open_bar("search gemm", True)
     bar.update(3, 10, "so far")
     bar.close()
@@ -71,21 +69,24 @@ def test_without_a_terminal_there_are_no_control_characters(no_terminal):
 
 
 @pytest.mark.parametrize("wanted", [None, False])
-def test_quiet_without_a_terminal(no_terminal, wanted):
+def test_quiet_without_a_terminal(drawn_on, wanted):
+    no_terminal = drawn_on(io.StringIO())
     bar = open_bar("search gemm", wanted)
     bar.update(3, 10)
     bar.close()
     assert no_terminal.getvalue() == ""
 
 
-def test_quiet_where_nothing_is_wanted(terminal):
+def test_quiet_where_nothing_is_wanted(drawn_on):
+    terminal = drawn_on(Terminal())
     bar = open_bar("search gemm", False)
     bar.update(3, 10)
     bar.close()
     assert terminal.getvalue() == ""
 
 
-def test_without_rich(terminal, monkeypatch):
+def test_without_rich(drawn_on, monkeypatch):
+    terminal = drawn_on(Terminal())
     monkeypatch.setattr(progress, "find_spec", lambda name: None)
     open_bar("search gemm", None).update(1, 2)
     assert terminal.getvalue() == ""
@@ -95,11 +96,13 @@ def test_without_rich(terminal, monkeypatch):
         compile_kernel(kernels_tirx.gemm(), mode="async", search=True, progress=True)
 
 
-def test_a_search_says_what_is_best(terminal):
-    def build(block_N=32):
-        return kernels_tirx.gemm(64, 128, 32, 32, block_N, "float32")
+def test_a_search_says_what_is_best(drawn_on):
+    terminal = drawn_on(Terminal())
 
-    space = Search(policies=(), orders=(), tiles=(), parameters={"block_N": (64,)})
+    def build(block_N=16):
+        return kernels_tirx.gemm(32, 64, 16, 16, block_N, "float32")
+
+    space = Search(policies=(), orders=(), tiles=(), parameters={"block_N": (32,)})
     handle = compile_kernel(build, mode="async", pool=Here(), search=space, progress=True).wait(PATIENCE)
     assert handle.history[-1].outcome == "upgraded"
     drawn = terminal.getvalue()

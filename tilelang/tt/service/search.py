@@ -338,10 +338,10 @@ class Searcher:
 
     def _judge(self, candidate: Candidate, request: Request) -> tuple[str, str, float | None]:
         artifact = self._do("refused", None, lambda: self.compiler.fetch(request, self._seconds())[0])
-        plan = artifact.plan
+        plan = self._do("failed the check", None, lambda: artifact.plan)
         if _tensors(plan) != _tensors(self._first):
             raise _Verdict("refused", "its tensors are not those of the default plan")
-        cost, best = self._estimate(plan), self._best
+        cost, best = self._do("failed the check", None, lambda: self._estimate(plan)), self._best
         cycles = cost.total_cycles
         if cycles is None or best.total_cycles is None:
             raise _Verdict("not better", _limit(cost))

@@ -6,7 +6,6 @@ from concurrent.futures import CancelledError
 from dataclasses import replace
 
 from tilelang.tt.service.proof import prove_bytes
-
 from tilelang.tt.service.stages import compile_request
 
 # Seconds until a test that waits for another thread gives up.
