@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from support import kernels_tirx
-from support.compilers import PATIENCE, Gate
+from support.compilers import PATIENCE, Gate, Here
 
 from tilelang.tt import compile as compile_kernel
 from tilelang.tt import counters, errors
@@ -62,7 +62,8 @@ def test_calls_run_the_kernel_as_it_came_until_it_is_compiled(kernel, arrays, ga
 
 
 def test_the_result_is_that_of_every_mode(kernel):
-    here, later = compile_kernel(kernel, "blackhole_p150"), compile_kernel(kernel, "blackhole_p150", mode="async")
+    here = compile_kernel(kernel, "blackhole_p150", cache=False)
+    later = compile_kernel(kernel, "blackhole_p150", mode="async", cache=False)  # in a worker
     assert type(here) is type(later)
     assert here.ready
     assert here.done
@@ -118,7 +119,7 @@ async def _awaited(handle):
 
 def test_a_refused_kernel_is_refused_in_every_way(kernel, arrays):
     options = {"schedule_policy": "block_cyclic"}
-    handle = compile_kernel(kernel, options=options, mode="async")
+    handle = compile_kernel(kernel, options=options, mode="async", pool=Here())
     with pytest.raises(errors.OptionError) as refused:
         handle.wait(PATIENCE)
     with pytest.raises(errors.OptionError) as here:
@@ -164,7 +165,7 @@ def test_cancelled_before_there_is_a_result(kernel, arrays):
 
 
 def test_cancelled_after_all_is_done(kernel, arrays):
-    for handle in (compile_kernel(kernel), compile_kernel(kernel, mode="async").wait(PATIENCE)):
+    for handle in (compile_kernel(kernel), compile_kernel(kernel, mode="async", pool=Here()).wait(PATIENCE)):
         handle.cancel()
         assert handle.wait().error is None
         np.testing.assert_array_equal(handle(*arrays), arrays[0] @ arrays[1])
@@ -181,10 +182,10 @@ def test_a_dropped_kernel_is_collected_and_its_work_cancelled(kernel, gate):
 
 
 def test_nothing_is_kept_of_what_is_done(kernel):
-    handle = compile_kernel(kernel, mode="async").wait(PATIENCE)
+    handle = compile_kernel(kernel, mode="async", pool=Here(), cache=False).wait(PATIENCE)
     work = weakref.ref(handle._work)
     del handle
-    compile_kernel(kernel, mode="async").wait(PATIENCE)
+    compile_kernel(kernel, mode="async", pool=Here(), cache=False).wait(PATIENCE)
     gc.collect()
     assert work() is None
 
@@ -216,7 +217,7 @@ def test_threads_call_while_it_switches(kernel, arrays):
 
 
 def test_many_are_compiled_in_a_few_threads(kernel):
-    handles = [compile_kernel(kernel, mode="async") for _ in range(30)]
+    handles = [compile_kernel(kernel, mode="async", pool=Here(), cache=False) for _ in range(30)]
     for handle in handles:
         handle.wait(PATIENCE)
     names = [thread.name for thread in threading.enumerate()]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import tvm
 from support import kernels_tirx
+from support.compilers import Here
 from support.process import run_python
 
 from tilelang.tt import Device, cache, counters, errors
@@ -313,10 +314,10 @@ def test_the_figures_as_text():
 
 def test_what_was_compiled_in_the_background_is_found():
     kernel = gemm()
-    assert compile_kernel(kernel, mode="async").wait().found_in is None
+    assert compile_kernel(kernel, mode="async", pool=Here()).wait().found_in is None
     assert compile_kernel(kernel).found_in == "memory"
     forget()
-    found = compile_kernel(kernel, mode="async").wait()
+    found = compile_kernel(kernel, mode="async", pool=Here()).wait()
     assert (found.found_in, found.stats.background_started) == ("disk", 0)
-    assert compile_kernel(kernel, mode="async").ready
-    assert compile_kernel(kernel, mode="async", cache=False).wait().found_in is None
+    assert compile_kernel(kernel, mode="async", pool=Here()).ready
+    assert compile_kernel(kernel, mode="async", pool=Here(), cache=False).wait().found_in is None

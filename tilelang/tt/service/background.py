@@ -7,6 +7,7 @@ interpreter is taken down would take the process down, all work is cancelled and
 import atexit
 import os
 from collections.abc import Callable
+from functools import cache
 from logging import getLogger
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -19,8 +20,8 @@ from .artifact import Artifact
 from .cache import cache as results
 from .compiled import Work
 from .entry import Entry
+from .pool import WorkerPool, shared_pool
 from .request import Request
-from .stages import compile_request
 
 if TYPE_CHECKING:
     from .proof import Proof
@@ -50,6 +51,7 @@ class Background:
 
     def submit(self, work: Work, task: Callable[[], None], *, alone: bool = False) -> None:
         """Do a task when a thread is free, or in a thread of its own. It raises nothing, and ends the work."""
+        _close_at_exit()
         with self._lock:
             self._unfinished.add(work)
             if alone:
@@ -92,7 +94,12 @@ class Background:
 
 
 _background = Background()
-atexit.register(lambda: _background.close())
+
+
+@cache
+def _close_at_exit() -> None:
+    """Before the pools, which have been made by now, or will be made, are closed: their end is no fault of a worker."""
+    atexit.register(lambda: _background.close())
 
 
 def _begin_again() -> None:
@@ -112,7 +119,7 @@ class Compiler:
         work: Of the kernel.
     """
 
-    def __init__(self, work: Work, pool: Any, timeout: float | None, cached: bool) -> None:
+    def __init__(self, work: Work, pool: WorkerPool | None, timeout: float | None, cached: bool) -> None:
         self.work = work
         self._pool = pool
         self._timeout = timeout
@@ -156,19 +163,16 @@ class Compiler:
         Raises:
             Exception: What befell the worker.
         """
-        from .proof import Proof, prove_bytes, request_of
+        from .proof import Proof, request_of
 
         limit = self._at_most(seconds)
         payload = request_of(reference, candidate, seed=seed, **({} if limit is None else {"time_limit_s": limit}))
-        if self._pool is None:
-            return Proof.from_bytes(prove_bytes(payload))
-        return Proof.from_bytes(self._pool.call("prove", payload, timeout=limit, cancelled=self.work.cancelled))
+        pool = self._pool or shared_pool()
+        return Proof.from_bytes(pool.call("prove", payload, timeout=limit, cancelled=self.work.cancelled))
 
     def _compile(self, request: Request, seconds: float | None) -> Entry:
-        if self._pool is None:
-            return compile_request(request)
-        entry: Entry = self._pool.compile(request, timeout=self._at_most(seconds), cancelled=self.work.cancelled)
-        return entry
+        pool = self._pool or shared_pool()
+        return pool.compile(request, timeout=self._at_most(seconds), cancelled=self.work.cancelled)
 
     def _at_most(self, seconds: float | None) -> float | None:
         limits = [limit for limit in (self._timeout, seconds) if limit is not None]

@@ -65,8 +65,14 @@ def _compile(payload: bytes) -> bytes:
     return compile_request(Request.from_bytes(payload)).to_bytes()
 
 
+def _prove(payload: bytes) -> bytes:
+    from .proof import prove_bytes
+
+    return prove_bytes(payload)
+
+
 # What a worker can be asked for.
-TASKS: dict[str, Callable[[bytes], bytes]] = {"compile": _compile}
+TASKS: dict[str, Callable[[bytes], bytes]] = {"compile": _compile, "prove": _prove}
 
 
 def main(descriptor: int) -> NoReturn:
