@@ -78,7 +78,13 @@ def _pipeline() -> tuple[Any, Any, Any]:
 
     lower = module_pass(lambda mod, _: _lower(mod), opt_level=0, name=f"tt.{NAME}")
     _, finalize_host, _ = tirx.get_tir_pipeline("default")
-    return Sequential([lower, tirx.transform.MakePackedAPI()]), finalize_host, lambda: Sequential([])
+
+    def finalize() -> Any:
+        # LLVM has no names for pointers to these dtypes, and crashes where one is left.
+        legalize = [tirx.transform.FP8StorageLegalize(), tirx.transform.BF16StorageLegalize()]
+        return Sequential([*legalize, finalize_host()])
+
+    return Sequential([lower, tirx.transform.MakePackedAPI()]), finalize, lambda: Sequential([])
 
 
 def _lower(mod: "IRModule") -> "IRModule":
