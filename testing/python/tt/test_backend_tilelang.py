@@ -18,6 +18,7 @@ from tvm.target import Target
 
 import tilelang
 from tilelang.tt import apply_tt_defaults, errors
+from tilelang.tt import compile as compile_kernel
 from tilelang.tt.backend import make_target
 from tilelang.tt.backend import tilelang as backend
 from tilelang.tt.plan import make_plan
@@ -337,3 +338,18 @@ def test_oldest_tilelang(monkeypatch):
     """Such as 0.1.11, which has nothing that could refuse for us."""
     monkeypatch.setitem(sys.modules, "tilelang.backend.target", None)
     backend.register()
+
+
+def test_build_gives_what_the_host_compiles():
+    kernel = compile_kernel(small_gemm(), "blackhole_p150", {"schedule_policy": "strided"})
+    built = kernel.build(out_idx=[2])
+    assert isinstance(built, tilelang.JITKernel)
+    assert built.plan.kernels == kernel.plan.kernels
+    assert built.target.attrs["model"] == "blackhole_p150"
+    a, b = operands((96, 64), (64, 64))
+    assert torch.equal(built(a, b), kernel(a, b))
+
+
+def test_build_takes_what_the_host_takes():
+    with pytest.raises(TypeError, match="colour"):
+        compile_kernel(small_gemm()).build(colour="red")

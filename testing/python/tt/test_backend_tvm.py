@@ -9,8 +9,10 @@ from support import host
 from support.process import run_python
 from tvm.script import tirx as T
 
-from tilelang.tt import apply_tt_defaults, errors
+from tilelang.tt import Layout, annotate_tt_layout, apply_tt_defaults, errors
+from tilelang.tt import compile as compile_kernel
 from tilelang.tt.backend import launch, make_target, plan_of, source_of
+from tilelang.tt.executor import dtype_of
 from tilelang.tt.plan import make_plan
 
 if host.ON_TILELANG:
@@ -76,6 +78,26 @@ def test_gemm(device):
     c = np.full((24, 16), np.nan, "float32")
     executable(a, b, c)
     np.testing.assert_allclose(c, a @ b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::tilelang.tt.errors.FormatWarning")
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float8_e4m3fn", "int8", "uint32"])
+def test_dtypes(dtype):
+    @T.prim_func
+    def reverse(A: T.Buffer((40, 32), dtype), B: T.Buffer((40, 32), dtype)):
+        bx = T.launch_thread("blockIdx.x", 40)
+        for j in range(32):
+            B[bx, j] = A[39 - bx, j]
+
+    for name in ("A", "B"):  # 8-bit floats are on Blackhole, in rows
+        reverse = annotate_tt_layout(reverse, name, Layout(page_layout="row_major"))
+    executable = compiled(reverse, "tenstorrent/blackhole_p150")
+    a = (np.arange(1280) % 16).reshape(40, 32).astype(dtype_of(dtype))
+    given = [tvm.runtime.empty((40, 32), dtype) for _ in range(2)]
+    for tensor, array in zip(given, (a, np.zeros_like(a)), strict=True):
+        tensor.copyfrom(array)
+    executable(*given)
+    np.testing.assert_array_equal(given[1].numpy().view(a.dtype), a[::-1])
 
 
 def test_tensors_of_the_host():
@@ -273,3 +295,21 @@ def test_arguments_are_checked_by_the_host():
         executable(a, b, np.zeros((24, 8), "float32"))
     with pytest.raises((TypeError, ValueError), match="dtype"):
         executable(a, b, np.zeros((24, 16), "float16"))
+
+
+def test_build_gives_what_the_host_compiles():
+    kernel = compile_kernel(gemm_of(), "blackhole_p150", {"schedule_policy": "strided"})
+    executable = kernel.build()
+    assert isinstance(executable, tvm.runtime.Executable)
+    assert executable.plan.kernels == kernel.plan.kernels
+    a, b = operands((24, 8), (8, 16))
+    c = np.zeros((24, 16), "float32")
+    executable(a, b, c)
+    np.testing.assert_array_equal(c, kernel(a, b, np.zeros_like(c)))
+
+
+def test_build_takes_what_the_host_takes():
+    with pytest.raises(errors.OptionError, match=r"^TT941: "):
+        compile_kernel(gemm_of()).build(tir_pipeline="default")
+    with pytest.raises(TypeError, match="colour"):
+        compile_kernel(gemm_of()).build(colour="red")

@@ -10,6 +10,7 @@ from .target import KIND, NAME, inputs_of, is_meant, is_ours, normalize
 if TYPE_CHECKING:
     from tvm.ir import IRModule
     from tvm.target import Target
+    from tvm.tirx import PrimFunc
 
     from ..plan import Plan
 
@@ -63,6 +64,11 @@ def register() -> None:
     )
     JITKernel.plan = property(_plan)
     lowering.register_launcher()
+
+
+def build(func: "PrimFunc", target: "Target", **how: Any) -> Any:
+    """What ``tilelang.compile`` gives for a target of ours."""
+    return importlib.import_module("tilelang").compile(func, target=target, **how)
 
 
 def _has(module: str, name: str) -> bool:

@@ -12,6 +12,7 @@ from .target import KIND, NAME, make_target
 if TYPE_CHECKING:
     from tvm.ir import IRModule
     from tvm.target import Target
+    from tvm.tirx import PrimFunc
 
     from ..plan import Plan
 
@@ -37,6 +38,13 @@ def register() -> None:
     Executable.source = _attribute("source", source_of)
     Executable.backend = _attribute("backend", lambda executable: "reference")
     lowering.register_launcher()
+
+
+def build(func: "PrimFunc", target: "Target", **how: Any) -> Any:
+    """What ``tvm.compile`` gives for a target of ours."""
+    import tvm
+
+    return tvm.compile(func, target=target, **{"tir_pipeline": NAME, **how})
 
 
 def plan_of(executable: Any) -> "Plan":

@@ -273,6 +273,25 @@ class CompiledKernel:
         """What one core runs. It waits until there is one."""
         return self._artifact.program
 
+    def build(self, **how: Any) -> Any:
+        """The host's own executable of target "tenstorrent", of what has been compiled: for these decisions.
+
+        It waits until there is something. Kernels that are upgraded later do not change it.
+
+        Args:
+            **how: The other keyword arguments of ``tilelang.compile``, or of ``tvm.compile``.
+
+        Returns:
+            What ``tilelang.compile`` gives on TileLang, and ``tvm.compile`` on apache-tvm.
+
+        Raises:
+            TTError: As the host's compiler for the target.
+        """
+        from ..backend import build
+
+        artifact = self._artifact
+        return build(artifact.func, artifact.plan.kernel().device, **how)
+
     @property
     def seconds(self) -> dict[str, float]:
         """What each stage took, and each pass in it, as ``"shard/tt.InferDefaultTTShard"``. It waits for them."""
