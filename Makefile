@@ -32,6 +32,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/cli.py
 	$(BIN)/python benchmarks/execution.py
 	$(BIN)/python benchmarks/target.py
+	$(BIN)/python benchmarks/service.py
 
 docs lint: $(VENV)/.developer
 	$(BIN)/python -m nox -s $@

@@ -53,6 +53,7 @@ def tests(session: nox.Session, host: str) -> None:
     if host == "tilelang" and not session.posargs:  # `make bench` runs the parts that apache-tvm has
         session.run("python", "benchmarks/execution.py")
         session.run("python", "benchmarks/target.py")
+        session.run("python", "benchmarks/service.py")
 
 
 @nox.session

@@ -81,6 +81,7 @@ def test_a_mode_that_does_not_exist():
     [
         ({"pool": WorkerPool()}, 'TT970: found a pool with mode="inline"; expected it with "subprocess" or "async"'),
         ({"timeout": 1.0}, 'TT970: found a timeout with mode="inline"; expected it with "subprocess" or "async"'),
+        ({"pool": 4, "mode": "subprocess"}, "TT970: pool is 4; expected a WorkerPool"),
     ],
 )
 def test_what_needs_workers(given, message):

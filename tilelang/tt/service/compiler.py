@@ -131,6 +131,8 @@ def _search(
 def _check(mode: str, timeout: float | None, pool: WorkerPool | None, search: Any, progress: Any, on_step: Any) -> None:
     if mode not in _MODES:
         raise refusal("TT970", f"mode is {mode!r:.40}; expected any of: {', '.join(_MODES)}")
+    if pool is not None and not hasattr(pool, "compile"):
+        raise refusal("TT970", f"pool is {pool!r:.40}; expected a WorkerPool")
     if mode == "inline" and pool is not None:
         raise refusal("TT970", 'found a pool with mode="inline"; expected it with "subprocess" or "async"')
     if mode == "inline" and timeout is not None:

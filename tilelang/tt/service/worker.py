@@ -2,6 +2,7 @@
 
 import builtins
 import faulthandler
+import gc
 import importlib
 import json
 import os
@@ -116,6 +117,7 @@ def _prepare(preload: list[str]) -> None:
     # A host sets handlers of its own for signals; ours print the Python stack.
     faulthandler.disable()
     faulthandler.enable(file=2)
+    gc.freeze()  # what has been imported stays, and need not be looked at again and again
 
 
 def _limit_memory(limit: int) -> None:
