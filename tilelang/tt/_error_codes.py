@@ -132,7 +132,7 @@ CODES = (
     ("TT973", "CompilerTimeoutError", "A compiler that has taken too long"),
     ("TT974", "CompilerMemoryError", "A compiler that has no memory left"),
     ("TT975", "WorkerError", "No worker to compile in"),
-    ("TT980", "CompileTimeoutError", "A compilation that is not done in time"),
+    ("TT980", "WaitTimeoutError", "A compilation that takes longer than somebody waits"),
     ("TT981", "CompileCancelledError", "A compilation that was cancelled"),
     ("TT982", "OptionError", "A search with a value that cannot be"),
     ("TT983", "OptionError", "A search that does not fit its kernel or mode"),

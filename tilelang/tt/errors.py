@@ -116,8 +116,8 @@ class ExecutionError(TTError, RuntimeError):
     """What a kernel does when it runs has no meaning, or depends on which core is first."""
 
 
-class CompileTimeoutError(TTError, TimeoutError):
-    """A compilation that takes longer than somebody wants to wait."""
+class WaitTimeoutError(TTError, TimeoutError):
+    """Waiting for a compilation that takes longer; it goes on."""
 
 
 class CompileCancelledError(TTError, RuntimeError):

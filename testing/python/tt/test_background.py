@@ -93,7 +93,7 @@ def test_what_is_not_there_is_waited_for(kernel, gate):
 
 def test_waiting_has_an_end(kernel, gate):
     handle = compile_kernel(kernel, mode="async", pool=gate)
-    with pytest.raises(errors.CompileTimeoutError, match=r"TT980: the compilation of main is not done after 0.001 s"):
+    with pytest.raises(errors.WaitTimeoutError, match=r"TT980: the compilation of main is not done after 0.001 s"):
         handle.wait(0.001)
     assert not handle.done
     gate.open()

@@ -203,7 +203,7 @@ ELSEWHERE = {
     errors.GoldenError,
     errors.NotCoveredError,
     errors.ExecutionError,
-    errors.CompileTimeoutError,
+    errors.WaitTimeoutError,
     errors.CompileCancelledError,
     errors.WorkerError,
     errors.CompilerCrashError,

@@ -15,7 +15,7 @@ from support import kernels_tirx
 from support.compilers import PATIENCE, Gate, Here, Planted, as_if_cheap, with_plan
 from support.host import T
 
-from tilelang.tt import Search, counters, errors
+from tilelang.tt import Search, WorkerPool, counters, errors
 from tilelang.tt import compile as compile_kernel
 from tilelang.tt.plan import Plan, estimate
 from tilelang.tt.plan.model import Inputs
@@ -74,7 +74,7 @@ def test_near_candidates_come_first():
         {"schedule_policy": "strided"},
         {"schedule_order": "swizzled_row", "swizzle_panel": 2},
         {"tile_height": 16, "tile_width": 32},
-        {"cores": ((0, 0, 1, 1),)},
+        {"cores": [[0, 0, 1, 1]]},
     ]
     assert len(candidates) == 2**5 - 1 == len({str(sorted(one.items())) for one in candidates})
     assert candidates == [one.changed for one in search.candidates(INPUTS, {"block": 64})]
@@ -510,3 +510,28 @@ def test_without_the_cache(kernel):
     for _ in range(2):
         handle = compile_kernel(kernel, DEVICE, mode="async", pool=Here(), cache=False, search=Search(**ONE))
         assert handle.wait(PATIENCE).stats.background_started == 2
+
+
+# ---- real workers ----------------------------------------------------------------------------------------------------
+
+
+def test_candidates_that_end_their_worker(monkeypatch):
+    monkeypatch.setattr("tilelang.tt.service.process._GRACE_SECONDS", 0.5)
+
+    def build(fault="none", block_M=16):
+        return gemm(block_M=block_M).with_attr("global_symbol", fault)
+
+    space = Search(
+        policies=(),
+        orders=(),
+        tiles=(),
+        parameters={"fault": ("segfault", "hang"), "block_M": (32,)},
+        max_candidates=3,
+    )
+    with WorkerPool(preload=["support.faults"]) as pool:
+        handle = compile_kernel(build, DEVICE, mode="async", pool=pool, timeout=2.0, cache=False, search=space)
+        handle.wait(PATIENCE)
+    assert outcomes(handle) == ["default", "crashed", "timed out", "upgraded"]
+    assert "TT971: a worker has crashed while it compiled kernel `segfault`" in handle.history[1].reason
+    assert "it has taken more than 2 s" in handle.history[2].reason
+    assert handle.error is None

@@ -209,7 +209,7 @@ class CompiledKernel:
             The kernel itself.
 
         Raises:
-            CompileTimeoutError: It takes longer; the work goes on.
+            WaitTimeoutError: It takes longer; the work goes on.
             TTError: What :attr:`error` is.
         """
         self._wait_for(self._work.done, timeout)

@@ -44,6 +44,8 @@ class Entry:
             raise ValueError(f"no entry: {error}") from error
         texts = (entry.key, entry.name, entry.plan, entry.func, entry.program)
         seconds = entry.seconds.values() if isinstance(entry.seconds, dict) else [None]
+        if entry.search is not None and not isinstance(entry.search, dict):
+            raise ValueError("no entry: its search has the wrong type")
         if not all(isinstance(text, str) for text in texts) or not all(isinstance(each, float) for each in seconds):
             raise ValueError("no entry: a value has the wrong type")
         return entry

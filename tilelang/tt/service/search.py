@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from hashlib import sha256
 from itertools import product
@@ -127,9 +127,9 @@ class Search:
             [_sized("schedule_policy", "schedule_block_size", one) for one in self.policies],
             [_sized("schedule_order", "swizzle_panel", one) for one in self.orders],
             [{"tile_height": height, "tile_width": width} for height, width in self.tiles],
-            [{"cores": tuple(tuple(each) for each in one)} for one in self.cores],
+            [{"cores": [list(each) for each in one]} for one in self.cores],
         ]
-        own = {one.name: getattr(default, one.name) for one in fields(default)} | dict(parameters)
+        own = {**asdict(default), "cores": [list(each) for each in default.cores], **parameters}
         others = [[one for one in axis if any(own[name] != value for name, value in one.items())] for axis in axes]
         near = [one for axis in others for one in axis]
         far = [
@@ -380,7 +380,7 @@ class Searcher:
             raise
         except Exception as error:
             self._check_time()
-            if isinstance(error, TimeoutError) or getattr(error, "code", "") == "TT973":
+            if isinstance(error, TimeoutError):
                 outcome = "timed out"
             elif not is_refusal(error):
                 outcome = "crashed"
