@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tilelang.tt import errors
-from tilelang.tt.executor import arrays
+from tilelang.tt.executor import arrays, nodes
 from tilelang.tt.executor.arrays import Parameter, assign, dtype_of, find_sizes, to_numpy
 
 A = Parameter(0, "A", "float32", ("m", 32), "read")
@@ -140,10 +140,11 @@ def test_a_variable_that_no_array_has():
 
 def test_no_ml_dtypes(monkeypatch):
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
-    with pytest.raises(
-        errors.HostError, match="TT919: numpy has no bfloat16, and ml_dtypes, which has, is not installed"
-    ):
-        dtype_of("bfloat16")
+    for find, name in ((dtype_of, "bfloat16"), (nodes.numpy_dtype, "bfloat16"), (nodes.numpy_dtype, "float8_e5m2")):
+        with pytest.raises(
+            errors.HostError, match=f"TT919: numpy has no {name}, and ml_dtypes, which has, is not installed"
+        ):
+            find(name)
     assert dtype_of("float16") == np.float16
 
 

@@ -20,7 +20,9 @@ from .memory import Array
 if TYPE_CHECKING:
     from tvm.tirx import PrimFunc
 
-# Dtypes that numpy does not have, and those of torch that hold their bits.
+# Dtypes that numpy does not have begin with these.
+_EXTENDED = ("bfloat", "float8")
+# Those of torch that hold the bits of some of them.
 _BY_BITS = {"bfloat16": "int16", "float8_e4m3fn": "uint8"}
 
 
@@ -78,7 +80,7 @@ def dtype_of(name: str) -> np.dtype[Any]:
     Raises:
         HostError: It is that of ``ml_dtypes``, which is not installed.
     """
-    if name not in _BY_BITS:
+    if not name.startswith(_EXTENDED):
         return np.dtype(name)
     try:
         dtype: np.dtype[Any] = np.dtype(getattr(importlib.import_module("ml_dtypes"), name))

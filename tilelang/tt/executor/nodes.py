@@ -1,6 +1,5 @@
 """The IR as the executor reads it: one set of words for what the hosts build differently."""
 
-import importlib
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -8,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import refusal
+from .arrays import dtype_of
 
 # A load is a node of its own in some hosts' tensor language.
 _SAME = {"TensorLoad": "BufferLoad", "TensorRegion": "BufferRegion"}
@@ -115,12 +115,10 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 
     Raises:
         NotCoveredError: Neither has it.
+        HostError: It is that of ``ml_dtypes``, which is not installed.
     """
-    if name in _PLAIN or name in _FLOATS:
-        return np.dtype(name)
-    if name in _EXTENDED:
-        extended: np.dtype[Any] = np.dtype(getattr(importlib.import_module("ml_dtypes"), name))
-        return extended
+    if name in (*_PLAIN, *_FLOATS, *_EXTENDED):
+        return dtype_of(name)
     known = ", ".join((*_PLAIN, *_FLOATS, *_EXTENDED))
     raise refusal("TT921", f"found the dtype {name or 'void'}; expected one of {known}")
 
