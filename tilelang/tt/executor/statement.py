@@ -44,7 +44,10 @@ def _sequence(node: Any, to: "Translator") -> Statement:
         translated = to.statement(part)
         if translated is not nothing:
             parts.append(translated)
+    return _in_order(parts)
 
+
+def _in_order(parts: list[Statement]) -> Statement:
     def run(frame: Frame) -> None:
         for part in parts:
             part(frame)
@@ -390,12 +393,7 @@ def _block(node: Any, to: "Translator") -> Statement:
     if node.init is not None:
         parts.append(_initial(node, to))
     parts.append(to.statement(node.body))
-
-    def run(frame: Frame) -> None:
-        for part in parts:
-            part(frame)
-
-    return run if len(parts) != 1 else parts[0]
+    return _in_order(parts)
 
 
 def _initial(node: Any, to: "Translator") -> Statement:
