@@ -2,19 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..plan import Buffer, BufferTraffic, Kernel, Transfer
-from ..plan.traffic import Cores, Unknown, page_extents, pages_of
-from .ledger import Counts, Direction, Ledger
+from ..plan.traffic import Cores, Unknown, page_counts, pages_of
+from .ledger import Bools, Counts, Direction, Ints, Ledger
 from .sized import Sized
-
-Bools: TypeAlias = npt.NDArray[np.bool_]
-if TYPE_CHECKING:
-    IntArray: TypeAlias = npt.NDArray[np.int64]
 
 # Boxes of one transfer on one core that are looked at one by one.
 _MOST = 1_000_000
@@ -41,10 +36,10 @@ class BufferCounts:
 
     name: str
     launch: int
-    elements_read: "IntArray"
-    elements_written: "IntArray"
-    read_bytes_per_core: "IntArray"
-    written_bytes_per_core: "IntArray"
+    elements_read: Ints
+    elements_written: Ints
+    read_bytes_per_core: Ints
+    written_bytes_per_core: Ints
     has_single_elements: bool
     has_updates: bool
     planned: BufferTraffic
@@ -90,8 +85,7 @@ class _Reach:
     def _planned(self, way: Direction, core: int) -> Bools:
         """Pages that the plan says a core moves."""
         access = {"read": "read", "written": "write"}[way]
-        extents, sizes = page_extents(self.buffer)
-        out: Bools = np.zeros([-(-e // s) for e, s in zip(extents, sizes, strict=True)], np.bool_)
+        out: Bools = np.zeros(page_counts(self.buffer), np.bool_)
         cells = self.cores.cells[self.cores.first[core] : self.cores.first[core + 1]]
         for transfer in self.transfers:
             if transfer.access not in (access, "read_write"):
@@ -110,7 +104,7 @@ class _Reach:
         return out
 
     @staticmethod
-    def _at(array: Any, cells: "IntArray") -> Any:
+    def _at(array: Any, cells: Ints) -> Any:
         """An array over a transfer's space, at some cells of the grid: they become the first axis."""
         return array[tuple(cells[:, i] if array.shape[i] > 1 else 0 * cells[:, i] for i in range(3))]
 

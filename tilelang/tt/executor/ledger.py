@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from ..errors import refusal
 from ..plan import Buffer, Kernel
-from ..plan.traffic import Cores, page_extents
-from .memory import Array, Core, Indices
+from ..plan.traffic import Cores, page_counts, page_extents
+from .memory import Array, Core, Indices, bits_of
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -96,8 +96,8 @@ class Ledger:
         self.buffer = buffer
         self.workload = workload
         self.shape = tuple(int(extent) for extent in buffer.shape)
-        extents, self.page_shape = page_extents(buffer)
-        self.num_pages = tuple(-(-extent // size) for extent, size in zip(extents, self.page_shape, strict=True))
+        _, self.page_shape = page_extents(buffer)
+        self.num_pages = page_counts(buffer)
         cores = workload.num_cores
         self.counts: list[dict[Direction, Counts]] = [
             {way: Counts(np.zeros(cores, np.int64), np.zeros(cores, np.int64)) for way in ("read", "written")}
@@ -189,7 +189,9 @@ class Ledger:
         self._touched(counts, core)[pages] = True
 
     def _touched(self, counts: Counts, core: Core) -> Bools:
-        return counts.touched.setdefault(core.number, np.zeros(self.num_pages, np.bool_))
+        if core.number not in counts.touched:
+            counts.touched[core.number] = np.zeros(self.num_pages, np.bool_)
+        return counts.touched[core.number]
 
     def _pages(self, box: tuple[slice, ...]) -> tuple[slice, ...]:
         """The pages that a box inside of the tensor touches."""
@@ -230,7 +232,7 @@ class Ledger:
 
 def differ(a: Array, b: Array) -> Bools:
     """Where two arrays of one dtype have other bits; one NaN is as good as another."""
-    bits = np.dtype(f"u{a.dtype.itemsize}")
+    bits = bits_of(a.dtype)
     same = a.view(bits) == b.view(bits)
     if a.dtype.kind not in "iub":
         same = same | ((a != a) & (b != b))

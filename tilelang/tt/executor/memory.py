@@ -261,15 +261,13 @@ class Poisoned(OnChip):
     ) -> None:
         super().__init__(name, shape, dtype, poison.fill(shape, dtype) if data is None else data)
         self.poison = poison
-        self.shadow = shadow or OnChip(name, shape, _bits_of(dtype))
+        self.shadow = shadow or OnChip(name, shape, bits_of(dtype))
 
     def load(self, core: Core, indices: Indices, mask: Mask = None) -> Any:
         written = self.shadow.load(core, indices, mask) == _all_ones(self.shadow.dtype)
         fresh = ~written if mask is None else ~written & mask
         if np.any(fresh):
-            lanes = np.broadcast_arrays(fresh, *indices)
-            first = tuple(np.argwhere(lanes[0])[0])
-            core.note_unwritten(self.name, tuple(int(index[first]) for index in lanes[1:]))
+            core.note_unwritten(self.name, first_lane(indices, fresh))
         return super().load(core, indices, mask)
 
     def store(self, core: Core, indices: Indices, values: Any, mask: Mask = None) -> None:
@@ -297,10 +295,18 @@ class Poisoned(OnChip):
 
     def view(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> "Poisoned":
         data = super().view(name, shape, dtype).data
-        return Poisoned(name, shape, dtype, self.poison, data, self.shadow.view(name, shape, _bits_of(dtype)))
+        return Poisoned(name, shape, dtype, self.poison, data, self.shadow.view(name, shape, bits_of(dtype)))
 
 
-def _bits_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def first_lane(indices: Indices, chosen: Any) -> tuple[int, ...]:
+    """The indices of the first lane that is chosen."""
+    lanes = np.broadcast_arrays(chosen, *indices)
+    at = tuple(np.argwhere(lanes[0])[0])
+    return tuple(int(index[at]) for index in lanes[1:])
+
+
+def bits_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Integers as large as elements of a dtype."""
     return np.dtype(f"u{dtype.itemsize}")
 
 

@@ -13,7 +13,7 @@ from ..errors import refusal
 from ..plan import Buffer
 from ..plan.tilize import tilize, untilize
 from .ledger import Ledger, Workload
-from .memory import Array, Core, Indices, Mask, Memory, Poison
+from .memory import Array, Core, Indices, Mask, Memory, Poison, first_lane
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Tensor(Memory):
         if mask is None and outside is None:
             return self._load_inside(core, indices)
         if outside is not None:
-            self._check_edge(core, "read", _first(indices, outside))
+            self._check_edge(core, "read", first_lane(indices, outside))
         inside, places = _split(indices, mask, outside)
         values: Array = np.zeros(inside.shape, self.dtype)
         values[inside] = self._load_inside(core, tuple(place[inside] for place in places))
@@ -96,7 +96,7 @@ class Tensor(Memory):
     def store(self, core: Core, indices: Indices, values: Any, mask: Mask = None) -> None:
         outside = self._outside(indices, mask)
         if outside is not None:
-            self._check_edge(core, "write", _first(indices, outside))
+            self._check_edge(core, "write", first_lane(indices, outside))
         if mask is not None or outside is not None:
             inside, (values, *places) = _split((values, *indices), mask, outside)
             indices, values = tuple(place[inside] for place in places), values[inside]
@@ -111,7 +111,7 @@ class Tensor(Memory):
     ) -> Any:
         outside = self._outside(indices, mask)
         if outside is not None:
-            self._check_edge(core, "write", _first(indices, outside))
+            self._check_edge(core, "write", first_lane(indices, outside))
         inside, (values, *places) = _split((values, *indices), mask, outside)
         before: Array = np.zeros(inside.shape, self.dtype)
         with self._lock:
@@ -356,13 +356,6 @@ def _split(lanes: tuple[Any, ...], mask: Mask, outside: Any) -> tuple[Array, lis
     executed = True if mask is None else mask
     chosen, *rest = np.broadcast_arrays(executed if outside is None else executed & ~np.asarray(outside), *lanes)
     return chosen, rest
-
-
-def _first(indices: Indices, outside: Any) -> tuple[int, ...]:
-    """The indices of the first lane that is outside."""
-    lanes = np.broadcast_arrays(outside, *indices)
-    at = tuple(np.argwhere(lanes[0])[0])
-    return tuple(int(index[at]) for index in lanes[1:])
 
 
 def _lattice(start: tuple[int, ...], extent: tuple[int, ...]) -> Indices:

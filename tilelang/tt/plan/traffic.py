@@ -305,6 +305,12 @@ def page_extents(buffer: Buffer) -> tuple[list[int], list[int]]:
     return shape, sizes
 
 
+def page_counts(buffer: Buffer) -> tuple[int, ...]:
+    """Pages along each dimension."""
+    extents, sizes = page_extents(buffer)
+    return tuple(-(-extent // size) for extent, size in zip(extents, sizes, strict=True))
+
+
 def pages_of(transfer: Transfer, buffer: Buffer, grid: Sequence[int]) -> Pages:
     """Which pages a transfer touches, for every work tile and loop.
 
@@ -324,7 +330,7 @@ def pages_of(transfer: Transfer, buffer: Buffer, grid: Sequence[int]) -> Pages:
         low = np.clip(low, 0, extent)
         first.append(np.where(high > low, low // size, 0))
         end.append(np.where(high > low, -(-high // size), 0))
-    return Pages(space, tuple(first), tuple(end), tuple(-(-e // s) for e, s in zip(extents, sizes, strict=True)))
+    return Pages(space, tuple(first), tuple(end), page_counts(buffer))
 
 
 def page_banks(buffer: Buffer) -> "IntArray":
@@ -355,7 +361,7 @@ def _traffic_of(buffer: Buffer, launch: Launch, cores: Cores) -> BufferTraffic:
         sums = []
         for access in ("read", "write"):
             per_core: IntArray = np.zeros(cores.count, np.int64)
-            touched: IntArray = np.zeros(_shape_of(buffer), np.int64)
+            touched: IntArray = np.zeros(page_counts(buffer), np.int64)
             for transfer, pages in moved:
                 if transfer.access not in (access, "read_write"):
                     continue
@@ -374,11 +380,6 @@ def _traffic_of(buffer: Buffer, launch: Launch, cores: Cores) -> BufferTraffic:
     return BufferTraffic(
         *named, read, written, read_banks, written_banks, distinct_read, distinct_written, saved * page
     )
-
-
-def _shape_of(buffer: Buffer) -> tuple[int, ...]:
-    extents, sizes = page_extents(buffer)
-    return tuple(-(-extent // size) for extent, size in zip(extents, sizes, strict=True))
 
 
 def _multicast_saves(pages: Pages, tiles: "IntArray", cores: Cores) -> int:
