@@ -1,4 +1,4 @@
-"""Kernels executed: with LLVM against the kernel without cores, and by the interpreter against numpy.
+"""Kernels executed: first and later calls, with LLVM against no cores, and by the interpreter against numpy.
 
 Prints ratios of medians taken in one run; of the parts, those that the installed host has.
 """
@@ -22,6 +22,38 @@ RUNS = 7
 
 def random(*shape: int):
     return np.random.default_rng(0).standard_normal(shape, np.float32)
+
+
+# ---- every host: what is made for a call, of a kernel of which little is executed ------------------------------------
+
+
+def small_add():
+    from tvm.script import tirx as T
+
+    @T.prim_func
+    def add(A: T.Buffer((64, 64), "float32"), B: T.Buffer((64, 64), "float32"), C: T.Buffer((64, 64), "float32")):
+        bx = T.launch_thread("blockIdx.x", 8)
+        for i, j in T.grid(8, 64):
+            C[bx * 8 + i, j] = A[bx * 8 + i, j] + B[bx * 8 + i, j]
+
+    return add
+
+
+def compare_calls() -> None:
+    from tilelang.tt import compile as compile_kernel
+    from tilelang.tt import executor
+
+    kernel, arrays = small_add(), (random(64, 64),) * 2
+    fresh = iter([compile_kernel(kernel, cache=False) for _ in range(RUNS + 1)])
+    compiled = compile_kernel(kernel, cache=False)
+    first, later, alone = medians(
+        RUNS,
+        lambda: next(fresh)(*arrays),
+        partial(compiled, *arrays),
+        partial(executor.execute, kernel, *arrays),
+    )
+    report("a compiled kernel: first call / later call", first / later, "about 5")
+    report("execute, which compiles each time / later call", alone / later, "at least 3")
 
 
 # ---- apache-tvm: LLVM ------------------------------------------------------------------------------------------------
@@ -211,6 +243,7 @@ def time_target() -> None:
 
 
 def main() -> None:
+    compare_calls()
     if ON_TILELANG:
         compare_with_numpy()
         time_target()
