@@ -70,7 +70,7 @@ from .work_split import (
 if TYPE_CHECKING:
     from .executor import execute
     from .logs import set_logs
-    from .service import CompiledKernel, Search, Step, WorkerPool, compile
+    from .service import CompiledKernel, Search, Step, WorkerPool, compile, compile_many
     from .service.cache import cache
 
 __all__ = [
@@ -101,6 +101,7 @@ __all__ = [
     "buffer_attrs",
     "cache",
     "compile",
+    "compile_many",
     "core_program_attrs",
     "corerange_to_cores",
     "counters",
@@ -141,6 +142,7 @@ _LAZY = {
     "compile": "service",
     "Search": "service",
     "Step": "service",
+    "compile_many": "service",
     "execute": "executor",
     "set_logs": "logs",
 }

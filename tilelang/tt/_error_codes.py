@@ -139,4 +139,9 @@ CODES = (
     ("TT984", "HostError", "A progress bar without rich"),
     ("TT985", "OptionError", "No channel of the log of that name"),
     ("TT986", "OptionError", "A file for the log that cannot be written"),
+    ("TT987", "WorkerError", "An executor that has broken"),
+    ("TT988", "WorkerError", "A worker of another version"),
+    ("TT989", "WorkerError", "A kernel that an executor has lost"),
+    ("TT990", "OptionError", "An option of a batch that does not exist"),
+    ("TT991", "ArgumentError", "No kernels, or no executor"),
 )

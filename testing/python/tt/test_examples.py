@@ -8,6 +8,7 @@ from support.examples import ROOT
 from support.host import ON_TILELANG
 
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "examples").glob("*.py"))}
+ARGUMENTS = {"cluster": ["12"]}  # fewer kernels
 
 
 def runs_here(path):
@@ -16,7 +17,8 @@ def runs_here(path):
 
 @pytest.mark.parametrize("name", [name for name, path in EXAMPLES.items() if runs_here(path)])
 def test_example(name):
-    ran = subprocess.run([sys.executable, EXAMPLES[name]], capture_output=True, text=True, timeout=600)
+    command = [sys.executable, EXAMPLES[name], *ARGUMENTS.get(name, [])]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout
 

@@ -3,7 +3,8 @@
 from .compiled import CompiledKernel, Stats
 from .compiler import compile
 from .history import Step
+from .many import compile_many
 from .pool import WorkerPool
 from .search import Search
 
-__all__ = ["CompiledKernel", "Search", "Stats", "Step", "WorkerPool", "compile"]
+__all__ = ["CompiledKernel", "Search", "Stats", "Step", "WorkerPool", "compile", "compile_many"]

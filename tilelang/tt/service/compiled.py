@@ -121,7 +121,7 @@ class CompiledKernel:
     waits until it has been compiled. All modes give the same class; what is compiled at once is ready and done.
 
     Attributes:
-        mode: ``"inline"``, ``"subprocess"`` or ``"async"``.
+        mode: ``"inline"``, ``"subprocess"``, ``"async"``, or ``"many"`` of :func:`compile_many`.
     """
 
     def __init__(

@@ -129,6 +129,11 @@ class WorkerPool:
         self.close()
 
     @property
+    def workers(self) -> int:
+        """How many workers there are at most."""
+        return len(self._places)
+
+    @property
     def is_closed(self) -> bool:
         """Whether it has been closed."""
         return self._is_closed

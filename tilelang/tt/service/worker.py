@@ -147,13 +147,13 @@ def _answer(task: str, seconds: float | None, payload: bytes) -> bytes:
             raise errors.refusal("TT970", f'task is "{task}"; expected any of: {", ".join(sorted(TASKS))}')
         result = TASKS[task](payload)
     except Exception as error:
-        return pack(_described(error))
+        return pack(described(error))
     finally:
         faulthandler.cancel_dump_traceback_later()
     return pack({"resident": _resident()}, result)
 
 
-def _described(error: Exception) -> dict[str, Any]:
+def described(error: Exception) -> dict[str, Any]:
     """An error as data; :func:`revived` makes one of it again."""
     is_plain = all(isinstance(argument, _SCALARS) for argument in error.args)
     return {

@@ -15,7 +15,7 @@ from ..artifact import Artifact
 from ..entry import Entry
 from ..request import Request
 from ..stages import compile_request
-from .disk import Disk
+from .disk import Disk, log
 from .memory import Call, Memory
 
 _IN_MEMORY = 1024
@@ -143,8 +143,10 @@ class Cache:
             artifact = self._read(request, compiler)
         if artifact is None:
             counters.count("cache", "misses")
+            log.info("missed %s %s", request.key[:12], request.name)
             return None
         counters.count("cache", f"{where}_hits")
+        log.info("hit %s %s in %s", request.key[:12], request.name, where)
         return artifact, where
 
     def store(self, entry: Entry) -> Artifact:
@@ -156,8 +158,8 @@ class Cache:
         artifact = Artifact(entry)
         self._memory.put(artifact)
         disk = self.disk
-        if disk:
-            disk.write(entry.key, entry.to_bytes())
+        if disk and disk.write(entry.key, entry.to_bytes()):
+            log.info("stored %s %s", entry.key[:12], entry.name)
         return artifact
 
     def fetch(self, request: Request, compiler: Callable[[Request], Entry]) -> tuple[Artifact, str | None]:

@@ -138,6 +138,7 @@ class Disk:
 
         if self._remove(file.path.name, unless=is_used):
             counters.count("cache", "evictions")
+            log.info("evicted %s", file.path.name[:12])
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
