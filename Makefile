@@ -33,6 +33,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/execution.py
 	$(BIN)/python benchmarks/target.py
 	$(BIN)/python benchmarks/service.py
+	$(BIN)/python benchmarks/many.py
 
 docs lint: $(VENV)/.developer
 	$(BIN)/python -m nox -s $@

@@ -7,6 +7,8 @@ handler where they are to be heard. Whoever configures loggers by hand gets thei
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from .errors import TTError, refusal
 
@@ -29,7 +31,10 @@ _ALL = "all"
 _ROOT = "tilelang.tt"
 # Unless told otherwise; TileLang hears all of INFO below its own name, and a plan has its warnings in it.
 _QUIET = {_ROOT: logging.WARNING, f"{_ROOT}.plan": logging.ERROR}
+_DESCRIPTORS = "/dev/fd/"
 _LEVELS = {"": logging.INFO, "+": logging.DEBUG, "-": logging.ERROR}
+_SIGNS = {level: sign for sign, level in _LEVELS.items()}
+_heard: dict[str, int] = {}
 
 
 def set_logs(setting: str) -> None:
@@ -72,6 +77,24 @@ def read_environment() -> None:
         logging.getLogger(_ROOT).warning("%s", message)
 
 
+@contextmanager
+def for_child() -> Iterator[tuple[dict[str, str], list[int]]]:
+    """What a new process needs to be heard where this one is: variables, and descriptors that it is to inherit."""
+    setting = ",".join(f"{_SIGNS[level]}{channel}" for channel, level in _heard.items())
+    if not setting or os.environ.get("TILELANG_TT_LOGS_OUT"):
+        yield {"TILELANG_TT_LOGS": setting}, []
+        return
+    try:
+        stream = os.dup(sys.stderr.fileno())
+    except (OSError, ValueError, AttributeError):  # no file, as in a notebook
+        yield {"TILELANG_TT_LOGS": setting}, []
+        return
+    try:
+        yield {"TILELANG_TT_LOGS": setting, "TILELANG_TT_LOGS_OUT": f"{_DESCRIPTORS}{stream}"}, [stream]
+    finally:
+        os.close(stream)
+
+
 def _parse(setting: str) -> tuple[dict[str, int], list[str]]:
     """The level of each channel that is named, and what is wrong."""
     levels: dict[str, int] = {}
@@ -97,12 +120,16 @@ def _describe_unknown(part: str, name: str) -> str:
 def _open(path: str) -> int:
     """A descriptor that is shared by nobody; what is written to it goes to the end of the file."""
     try:
+        if path.startswith(_DESCRIPTORS):  # also of what cannot be opened again
+            return os.dup(int(path.removeprefix(_DESCRIPTORS)))
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise refusal("TT986", f"TILELANG_TT_LOGS_OUT is {path}, which cannot be written: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise refusal("TT986", f"TILELANG_TT_LOGS_OUT is {path}, which cannot be written: {error}") from error
 
 
 def _apply(levels: dict[str, int], file: int | None) -> None:
+    _heard.clear()
+    _heard.update(levels)
     root = logging.getLogger(_ROOT)
     for handler in [handler for handler in root.handlers if isinstance(handler, _Lines)]:
         root.removeHandler(handler)

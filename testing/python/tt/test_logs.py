@@ -1,9 +1,14 @@
 """The log: which channels are heard, where their lines go, and what they say."""
 
+import io
 import logging
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +17,7 @@ from support.examples import ROOT
 from support.process import run_python
 
 from tilelang.tt import (
+    WorkerPool,
     apply_tt_defaults,
     counters,
     errors,
@@ -23,6 +29,7 @@ from tilelang.tt import (
     verify_tt_metadata,
 )
 from tilelang.tt import compile as compile_kernel
+from tilelang.tt.executor import dtype_of
 from tilelang.tt.plan import make_plan
 
 QUIET = {"plan": logging.ERROR}
@@ -72,7 +79,7 @@ def test_nearest():
 
 def test_file_that_cannot_be_written(monkeypatch, tmp_path):
     monkeypatch.setenv("TILELANG_TT_LOGS_OUT", str(tmp_path / "none" / "log"))
-    with pytest.raises(errors.OptionError, match=r"^TT986: TILELANG_TT_LOGS_OUT is .*: No such file or directory"):
+    with pytest.raises(errors.OptionError, match=r"^TT986: TILELANG_TT_LOGS_OUT is .*No such file or directory"):
         set_logs("all")
     assert level("cache") == logging.NOTSET
 
@@ -116,6 +123,19 @@ def test_a_compilation_is_told(kernel, capsys):
     ((channel, level, message),) = lines(capsys)
     assert (channel, level) == ("compile", "INFO")
     assert message.startswith(f"compiled {compiled.key[:12]} {compiled.plan.kernel().name} in ")
+
+
+def test_an_execution_is_told(kernel, capsys):
+    compiled = compile_kernel(kernel)
+    arrays = [np.zeros(buffer.shape, dtype_of(buffer.dtype)) for buffer in compiled.plan.kernel().buffers[:2]]
+    set_logs("execute")
+    compiled(*arrays)
+    (said,) = lines(capsys)
+    assert said == (
+        "execute",
+        "INFO",
+        "main: 24 work tiles on 24 of 64 cores of wormhole_n150, contiguous, engine reference",
+    )
 
 
 def test_each_pass_is_timed(kernel):
@@ -270,6 +290,35 @@ def test_lines_of_many_processes_are_whole(tmp_path):
     run_python(code, tmp_path)
     said = [line.rsplit(" ", 1)[1] for line in file.read_text().splitlines()]
     assert sorted(said) == sorted(letter * 3000 for letter in "abcd" for _ in range(200))
+
+
+def test_workers_are_heard_where_their_parent_is(kernel, capfd):
+    set_logs("compile")
+    with WorkerPool() as pool:
+        compiled = compile_kernel(kernel, mode="subprocess", pool=pool)
+    ((process, channel, _, message),) = [line.split(" ", 5)[2:] for line in capfd.readouterr().err.splitlines()]
+    assert (channel, int(process) != os.getpid()) == ("compile", True)
+    assert compiled.key[:12] in message
+
+
+def test_workers_are_silent_where_their_parent_is(kernel, capfd, monkeypatch):
+    monkeypatch.setenv("TILELANG_TT_LOGS", "all")  # and then it was set otherwise
+    with WorkerPool() as pool:
+        compile_kernel(kernel, mode="subprocess", pool=pool)
+    assert capfd.readouterr().err == ""
+
+
+def test_workers_without_a_stream(kernel, monkeypatch):
+    set_logs("compile")
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with WorkerPool() as pool:
+        compile_kernel(kernel, mode="subprocess", pool=pool)
+
+
+def test_every_logger_is_a_channel():
+    sources = [file.read_text(encoding="utf-8") for file in Path(logs.__file__).parent.rglob("*.py")]
+    found = set(re.findall(r'getLogger\("tilelang\.tt\.(\w+)"\)', "".join(sources)))
+    assert {"cache", "compile", "many", "worker"} <= found <= {*logs.CHANNELS}
 
 
 def test_the_page_lists_the_channels():

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from logging import INFO, getLogger
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Order: TypeAlias = "str | Sequence[int] | None"
 _Done = TypeVar("_Done")
+
+_log = getLogger("tilelang.tt.execute")
 
 _PATTERNS = ("nan", "inf", "random")
 
@@ -137,7 +140,12 @@ class Options:
             prepared.ends_at = monotonic() + self.time_limit_s
         numbers = self._in_order(prepared.sized.workload.num_cores)
         poisons = [Poison(one, self.seed) for one in _PATTERNS] if self.poison else []
-        return _ENGINES[self.engine](prepared, numbers, self.threads, poisons)
+        execution = _ENGINES[self.engine](prepared, numbers, self.threads, poisons)
+        if _log.isEnabledFor(INFO):
+            for work in execution._work():
+                _log.info("%s, engine %s", work, self.engine)
+        _log.debug("%s", execution)
+        return execution
 
     def _in_order(self, num_cores: int) -> list[int]:
         """The numbers of all cores."""

@@ -16,6 +16,7 @@ from threading import Event
 from time import monotonic
 from typing import IO, Any, cast
 
+from .. import logs
 from ..errors import WorkerError, refusal
 from .worker import identity, pack, unpack
 
@@ -53,7 +54,7 @@ class WorkerProcess:
         self._output = bytearray()
         self._socket, theirs = socket.socketpair()
         self._socket.setblocking(False)
-        with theirs:
+        with theirs, logs.for_child() as (variables, descriptors):
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, "-c", _BOOT, str(theirs.fileno()), *sys.path],
@@ -61,7 +62,8 @@ class WorkerProcess:
                     stdout=subprocess.PIPE,  # of people, not of the protocol
                     stderr=subprocess.STDOUT,
                     bufsize=0,
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=[theirs.fileno(), *descriptors],
+                    env={**os.environ, **variables},
                     start_new_session=True,  # not of the terminal's Ctrl-C, and to be killed with what it starts
                 )
             except OSError as error:
