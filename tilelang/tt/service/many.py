@@ -235,7 +235,7 @@ def _gather(send: _Sender, requests: list[Request], cache: bool) -> Iterator[tup
         raise refusal(
             "TT987",
             f"the executor has broken when {done} of {len(requests)} kernels were compiled: "
-            f"{type(broken).__name__}: {broken}\nhelp: with another executor, {kept}",
+            f"{f'{type(broken).__name__}: {broken}'.rstrip(': ')}\nhelp: with another executor, {kept}",
         ) from broken
 
 

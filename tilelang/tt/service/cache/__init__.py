@@ -118,6 +118,7 @@ class Cache:
         found = self._memory.recall(call)
         if found:
             counters.count("cache", "memory_hits")
+            log.info("hit %s %s in memory", found[0].key[:12], found[0].name)
         return found
 
     def remember(self, call: Call, request: Request, artifact: Artifact) -> None:
