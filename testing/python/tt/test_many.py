@@ -10,7 +10,7 @@ from multiprocessing import resource_tracker
 import pytest
 from support import kernels_tirx
 
-from tilelang.tt import WorkerPool, apply_tt_defaults, compile_many, counters, errors
+from tilelang.tt import WorkerPool, apply_tt_defaults, compile_many, counters, errors, set_logs
 from tilelang.tt import compile as compile_kernel
 from tilelang.tt.service import many, worker
 
@@ -44,16 +44,18 @@ def threads():
 
 @pytest.fixture
 def log(tmp_path, monkeypatch):
-    """What all processes that are started from here say they compile and store, in the order of time."""
+    """What other processes that are started from here say they compile and store, in the order of time."""
     file = tmp_path / "log"
     monkeypatch.setenv("TILELANG_TT_LOGS", "compile,cache")
     monkeypatch.setenv("TILELANG_TT_LOGS_OUT", str(file))
+    set_logs("compile,cache")
 
     def read():
-        lines = file.read_text().splitlines() if file.exists() else []
-        return [line.split()[5:7] for line in lines if line.split()[5] in ("compiled", "stored")]
+        said = [line.split() for line in file.read_text().splitlines()]
+        return [words[5:7] for words in said if words[2] != str(os.getpid()) and words[5] in ("compiled", "stored")]
 
-    return read
+    yield read
+    set_logs("")
 
 
 def keys_of(what, log):
