@@ -56,15 +56,15 @@ def load() -> None:
             tvm_ffi.register_error(f"tilelang.tt.{error_class.__name__}", error_class)
     tvm_ffi.register_global_func("tilelang.tt.warn", _warn, override=True)
     try:
-        _handle = ctypes.CDLL(str(_path()))
+        _handle = ctypes.CDLL(str(passes_path()))
     except OSError as error:
         raise errors.refusal(
             "TT123", f"the passes of tilelang.tt do not load beside apache-tvm-ffi {tvm_ffi.__version__}: {error}"
         ) from error
 
 
-def _path() -> Path:
-    # Beside _native, wherever an editable install has put it; __file__ may lie elsewhere.
+def passes_path() -> Path:
+    """Where the library lies: beside _native, wherever an editable install has put that."""
     spec = importlib.util.find_spec("tilelang.tt._native")
     if spec is None or spec.origin is None:
         raise errors.refusal("TT124", "tilelang.tt is not installed: its native modules are missing; pip install it")

@@ -85,6 +85,8 @@ def devices() -> list[dict[str, Any]]:
 def find_device(name: str) -> dict[str, Any]:
     """The fields of the device of that name."""
 
+default_device: str
+
 def complete_device(fields: dict[str, Any]) -> dict[str, Any]:
     """All fields of a valid device: None where nothing is known, the worker grid by rule where it is not given."""
 

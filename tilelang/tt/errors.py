@@ -108,6 +108,10 @@ class GoldenError(TTError, AssertionError):
     """A plan that is not the one in its golden file."""
 
 
+class TransportError(TTError, ValueError):
+    """IR that cannot be sent to another process, or a text that is no IR."""
+
+
 class NotCoveredError(TTError, NotImplementedError):
     """A kernel that an engine cannot execute, or a pass cannot rewrite, as it does not know an operation in it."""
 

@@ -2,7 +2,9 @@
 #include "ir/ffi.h"
 #include "core/error.h"
 #include "ir/diagnostic.h"
+#include "ir/fingerprint.h"
 #include "ir/launch.h"
+#include "ir/node.h"
 #include "ir/padding.h"
 #include "ir/parameters.h"
 #include "ir/size.h"
@@ -81,6 +83,28 @@ Value Infer(const Value& func) {
       std::vector<Value>{inferred, PlaceOf(func, Value()), ir::MakeArray(entries)});
 }
 
+/*!
+ * [name, static type, schema] of every field of a type, as its JSON has them; none where there is
+ * no such type, or where it makes its JSON itself.
+ */
+Value FieldsOf(const std::string& type_key) {
+  const TVMFFIByteArray key = {type_key.data(), type_key.size()};
+  int32_t type_index = 0;
+  if (TVMFFITypeKeyToIndex(&key, &type_index) != 0) {
+    TVMFFIObjectHandle error = nullptr;
+    TVMFFIErrorMoveFromRaised(&error);
+    return Value::AdoptObject(error), Value();
+  }
+  const ir::TypeInfo& type = ir::LearnType(type_index);
+  if (type.makes_json) return Value();
+  std::vector<Value> out;
+  for (const ir::Field& field : type.fields) {
+    out.push_back(ir::MakeArray(std::vector<Value>{
+        Value(field.name), Value(int64_t{field.static_type}), Value(field.schema)}));
+  }
+  return ir::MakeArray(out);
+}
+
 bool Register() {
   try {
     ir::RegisterGlobal("tilelang.tt.transform.ApplyTTDefaults", [](Arguments arguments) {
@@ -108,6 +132,17 @@ bool Register() {
     });
     ir::RegisterGlobal("tilelang.tt.infer",
                        [](Arguments arguments) { return Infer(OnlyArgument(arguments)); });
+    ir::RegisterGlobal("tilelang.tt.fingerprint", [](Arguments arguments) {
+      const Value func = OnlyArgument(arguments);
+      return ir::MakeBytes(ir::Fingerprint(func));
+    });
+    ir::RegisterGlobal("tilelang.tt.depth", [](Arguments arguments) {
+      const Value func = OnlyArgument(arguments);
+      return Value(static_cast<int64_t>(ir::Depth(func)));
+    });
+    ir::RegisterGlobal("tilelang.tt.fields", [](Arguments arguments) {
+      return FieldsOf(OnlyArgument(arguments).AsString().value_or(""));
+    });
     ir::RegisterGlobal("tilelang.tt.is_printable", [](Arguments arguments) {
       const Value func = OnlyArgument(arguments);
       return Value(ir::IsPrintable(func));

@@ -433,6 +433,7 @@ PYBIND11_MODULE(_native, module) {
              py::arg("num_tiles_width"), py::arg("dst_tiles"));
   module.def("devices", &Devices);
   module.def("find_device", &FindDevice, py::arg("name"));
+  module.attr("default_device") = py::str(std::string(device::kDefaultDevice));
   module.def("complete_device", &CompleteDevice, py::arg("fields"));
   module.def("max_dst_tiles", &MaxDstTiles, py::arg("fields"), py::arg("fp32_accumulation"),
              py::arg("full_sync"));

@@ -172,6 +172,13 @@ std::string ToString(DLDataType dtype) {
   return name;
 }
 
+Value MakeBytes(std::string_view content) {
+  const TVMFFIByteArray bytes = Bytes(content);
+  TVMFFIAny any{};
+  Check(TVMFFIBytesFromByteArray(&bytes, &any));
+  return Value::Adopt(any);
+}
+
 Value MakeArray(const std::vector<Value>& elements) {
   static constinit const GlobalFunction make{"ffi.Array"};
   std::vector<TVMFFIAny> arguments;

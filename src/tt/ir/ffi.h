@@ -172,6 +172,7 @@ void RegisterGlobal(std::string_view name, Callback callback);
 /*! A dtype as TVM writes it, such as "float32". */
 std::string ToString(DLDataType dtype);
 
+Value MakeBytes(std::string_view content);
 Value MakeArray(const std::vector<Value>& elements);
 Value MakeArray(std::span<const int64_t> elements);
 inline Value MakeArray(std::initializer_list<int64_t> elements) {

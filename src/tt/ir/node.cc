@@ -187,13 +187,25 @@ void AddFields(const TVMFFITypeInfo& type, TypeInfo* out) {
     // A field declared as an object is a reference to one: the pointer that the C ABI describes.
     const bool is_reference =
         info.field_static_type_index >= kTVMFFIStaticObjectBegin && info.size == sizeof(void*);
-    const Field field{info.getter, info.offset, is_reference, name};
+    const bool is_compared = (info.flags & kTVMFFIFieldFlagBitMaskSEqHashIgnore) == 0;
+    const Field field{
+        info.getter, info.offset,          is_reference, name, info.field_static_type_index,
+        is_compared, ToView(info.metadata)};
+    out->fields.push_back(field);
     const auto* known = std::ranges::find(kFieldNames, name, &FieldName::name);
     if (known != std::end(kFieldNames)) out->known[static_cast<size_t>(known->id)] = field;
     if (!MayHoldNodes(info.field_static_type_index)) continue;
     if (!Contains(kNotExecuted, name)) out->children.push_back(field);
     if (Contains(kStatements, name)) out->statements.push_back(field);
   }
+}
+
+bool HasAttribute(int32_t type_index, std::string_view name) {
+  const TVMFFIByteArray bytes = {name.data(), name.size()};
+  const TVMFFITypeAttrColumn* column = TVMFFIGetTypeAttrColumn(&bytes);
+  if (column == nullptr) return false;
+  const int32_t row = type_index - column->begin_index;
+  return row >= 0 && row < column->size && column->data[row].type_index != kTVMFFINone;
 }
 
 std::unique_ptr<const TypeInfo> ReadType(int32_t type_index) {
@@ -205,6 +217,8 @@ std::unique_ptr<const TypeInfo> ReadType(int32_t type_index) {
   for (int32_t depth = 0; depth < type->type_depth; ++depth)
     AddFields(*type->type_ancestors[depth], out.get());
   AddFields(*type, out.get());
+  out->makes_json = HasAttribute(type_index, "__data_to_json__");
+  if (type->metadata != nullptr) out->equality = type->metadata->structural_eq_hash_kind;
   return out;
 }
 

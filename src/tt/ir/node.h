@@ -115,6 +115,9 @@ struct Field {
   int64_t offset = 0;
   bool is_reference = false;  // one counted pointer at that offset, which needs no getter
   std::string_view name;
+  int32_t static_type = kTVMFFIAny;  // as declared; a number of these stands in JSON as it is
+  bool is_compared = true;           // by the host's structural equality
+  std::string_view schema;           // the declared type, as JSON
 };
 
 struct TypeInfo {
@@ -124,6 +127,9 @@ struct TypeInfo {
   std::array<Field, static_cast<size_t>(FieldId::kCount)> known;
   std::vector<Field> children;    // the fields that hold what the node executes
   std::vector<Field> statements;  // those of them that hold statements
+  std::vector<Field> fields;      // all, those of its ancestors first
+  int32_t equality = 0;           // TVMFFISEqHashKind
+  bool makes_json = false;        // its JSON is not its fields
 };
 
 // Type indices are small and dense; hosts have some 700.

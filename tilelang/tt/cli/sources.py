@@ -11,7 +11,6 @@ import contextlib
 import importlib
 import importlib.util
 import inspect
-import json
 import re
 import sys
 from collections import Counter
@@ -125,18 +124,14 @@ def _parse_script(text: str, place: str) -> Any:
 
 
 def _load_ir(text: str, place: str) -> Any:
-    _require_host()
-    import tvm
+    from ..service.transport import decode_any
 
+    _require_host()
     try:
-        graph = json.loads(text)
-        # The host may crash on a node that is not there.
-        nodes = graph["nodes"]
-        if not 0 <= graph["root_index"] < len(nodes) or not all("type" in node for node in nodes):
-            raise ValueError("the nodes are not complete")
-        return tvm.ir.load_json(text)
-    except Exception as error:
-        raise refusal("TT883", f"{place} is no IR that this host reads as JSON: {error}") from error
+        return decode_any(text)
+    except TTError as error:
+        reason = str(error).removeprefix("TT976: the text is no IR: ").removeprefix("TT976: ")
+        raise refusal("TT883", f"{place} is no IR that this host reads as JSON: {reason}") from error
 
 
 def _run_file(path: Path) -> ModuleType:
