@@ -9,7 +9,7 @@ import pytest
 
 from tilelang.tt import _library, _native
 
-PASSES = _library._path()
+PASSES = _library.passes_path()
 LIBRARIES = {"passes": PASSES, "native": Path(_native.__file__)}
 # libtvm_ffi.so carries some functions of newer C++ libraries itself; a link to those has no version.
 FROM_THE_SYSTEM = re.compile(r"@(GLIBC|GLIBCXX|CXXABI|GCC|LIBC)_[\w.]+$|^_ZSt\d+__throw_\w+$")
