@@ -201,6 +201,7 @@ ELSEWHERE = {
     errors.MetadataError,
     errors.PlanError,
     errors.GoldenError,
+    errors.TransportError,  # test_transport.py
     errors.NotCoveredError,
     errors.ExecutionError,
     errors.WaitTimeoutError,
