@@ -72,6 +72,12 @@ def own_cache(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def own_reproducers(tmp_path_factory, monkeypatch):
+    """What fails on purpose leaves its reproducers in a folder of the test's, also from other processes."""
+    monkeypatch.setenv("TILELANG_TT_REPRO_DIR", str(tmp_path_factory.getbasetemp() / f"reproducers-{uuid4().hex}"))
+
+
+@pytest.fixture(autouse=True)
 def immutable_module(request):
     """A pass that changes the module it is given fails, in every test."""
     if request.node.get_closest_marker("deep"):

@@ -471,7 +471,11 @@ REFUSALS = [
     (["opt", "copy.plan.json"], 2, "TT882: copy.plan.json is a plan; expected kernels"),
     (["show", "notes.txt"], 2, "TT883: notes.txt is no plan, no IR as JSON, and no TVMScript that this host reads: "),
     (["show", "bytes"], 2, "TT883: bytes is no text in UTF-8: "),
-    (["show", "number.json"], 2, "TT883: number.json is no IR that this host reads as JSON: the root is of type ir.IntImm; expected "),
+    (
+        ["show", "number.json"],
+        2,
+        "TT883: number.json is no IR that this host reads as JSON: the root is of type ",
+    ),
     (["show", "nodes.json"], 2, "TT883: nodes.json is no IR that this host reads as JSON: expected 1 to 2000000 nodes"),
     (["show", "kernels.py::make"], 2, "TT884: make needs n; give --set n=..."),
     (["opt", "kernels.py::fill", "-p", "tt.Infer"], 2, "TT885: no pass has the name tt.Infer; "),

@@ -12,6 +12,7 @@ from types import TracebackType
 
 from .._counters import counters
 from ..errors import WorkerError, refusal
+from . import repro
 from .entry import Entry
 from .process import CANCEL_SECONDS, WorkerProcess
 from .request import Request
@@ -266,4 +267,7 @@ def _check(holds: bool, name: str, value: object, expected: str) -> None:
 
 def _reproducer(request: Request, error: WorkerError) -> str | None:
     """Where there now is a program that shows the error."""
-    return None
+    if error.code == "TT975":
+        return None  # nothing was compiled
+    path = repro.write(request, "compile", error)
+    return None if path is None else str(path)
