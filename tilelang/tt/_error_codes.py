@@ -134,7 +134,6 @@ CODES = (
     ("TT975", "WorkerError", "No worker to compile in"),
     ("TT976", "TransportError", "A text that is no IR"),
     ("TT977", "TransportError", "A kernel that cannot be sent to another process"),
-    ("TT980", "CompileTimeoutError", "A compilation that is not done in time"),
     ("TT980", "WaitTimeoutError", "A compilation that takes longer than somebody waits"),
     ("TT981", "CompileCancelledError", "A compilation that was cancelled"),
     ("TT982", "OptionError", "A search with a value that cannot be"),
