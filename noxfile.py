@@ -84,6 +84,14 @@ def sanitize(session: nox.Session) -> None:
     session.run("pytest", *arguments, env=watched)
 
 
+@nox.session
+def stress(session: nox.Session) -> None:
+    """Sixteen processes on one cache for half a minute, which die, and damage and evict what they share."""
+    session.install("--quiet", *HOSTS["tvm27"], *TEST_REQUIREMENTS, wheel(session))
+    seconds = {"TILELANG_TT_STRESS_SECONDS": "30"}
+    session.run("pytest", "testing/python/tt/test_cache_stress.py", *session.posargs, env=seconds)
+
+
 @nox.session(python="3.11")
 def fuzz(session: nox.Session) -> None:
     """Inputs that nobody would write, for a minute each; arguments after ``--`` go to libFuzzer."""

@@ -87,6 +87,7 @@ class Disk:
             self._failed("write", self._path(key), error)
             return False
         counters.count("cache", "stores")
+        log.info("stored %s", self._path(key))
         # The keys decide like dice when somebody looks at the whole folder: on average once while the slack is written,
         # by whatever processes, and each time where a few entries are the limit.
         if int(key[:8], 16) / 2**32 * self.limit * _SLACK <= len(payload):
@@ -282,10 +283,12 @@ def _payload(fd: int, key: str) -> bytes:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         raise _DamageError("no regular file")
-    if not _HEADER.size <= status.st_size <= _HEADER.size + _MAX_PAYLOAD:
+    if status.st_size > _HEADER.size + _MAX_PAYLOAD:
         raise _DamageError(f"found {status.st_size} bytes")
     with open(fd, "rb", buffering=0, closefd=False) as file:
         data = file.readall()
+    if len(data) < _HEADER.size:
+        raise _DamageError(f"found {len(data)} bytes")
     magic, version, of_key, size, digest = _HEADER.unpack_from(data)
     payload = data[_HEADER.size :]
     for what, found, expected in (
