@@ -72,10 +72,12 @@ if TYPE_CHECKING:
     from .logs import set_logs
     from .service import CompiledKernel, Search, Step, WorkerPool, compile, compile_many
     from .service.cache import cache
+    from .service.cache.artifacts import CacheArtifacts, load_cache_artifacts, save_cache_artifacts
 
 __all__ = [
     "AccumulatorAttrs",
     "BufferAttrs",
+    "CacheArtifacts",
     "CircularBufferAttrs",
     "CompiledKernel",
     "Device",
@@ -115,11 +117,13 @@ __all__ = [
     "infer_default_tt_shard",
     "launch_attrs",
     "list_buffer_attrs",
+    "load_cache_artifacts",
     "num_cores_to_corerangeset",
     "on_chip_attrs",
     "page_location",
     "pipeline",
     "runtime_args",
+    "save_cache_artifacts",
     "schedule_attrs",
     "set_logs",
     "specialize",
@@ -136,6 +140,7 @@ __all__ = [
 
 # What needs numpy, or more, is imported when it is asked for.
 _LAZY = {
+    "CacheArtifacts": "service.cache.artifacts",
     "CompiledKernel": "service",
     "WorkerPool": "service",
     "cache": "service.cache",
@@ -144,6 +149,8 @@ _LAZY = {
     "Step": "service",
     "compile_many": "service",
     "execute": "executor",
+    "load_cache_artifacts": "service.cache.artifacts",
+    "save_cache_artifacts": "service.cache.artifacts",
     "set_logs": "logs",
 }
 

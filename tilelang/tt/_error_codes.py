@@ -126,6 +126,11 @@ CODES = (
     ("TT951", "NotCoveredError", "A kernel that LLVM does not compile right"),
     # 960 and up: the compile service
     ("TT960", "OptionError", "A size of the cache that is no number of bytes"),
+    ("TT961", "CacheError", "A file that holds no cache artifacts"),
+    ("TT962", "CacheError", "Cache artifacts that are damaged"),
+    ("TT963", "CacheError", "Cache artifacts of another host, version or code"),
+    ("TT964", "CacheError", "Cache artifacts without a cache on disk"),
+    ("TT965", "CacheError", "Cache artifacts that the cache cannot hold"),
     ("TT970", "OptionError", "A way of compiling that does not exist"),
     ("TT971", "CompilerCrashError", "A compiler that has crashed"),
     ("TT972", "CompilerKilledError", "A compiler that somebody has killed"),

@@ -168,6 +168,10 @@ class CompilerMemoryError(WorkerError, MemoryError):
     """A compiler that wanted more memory than it may have."""
 
 
+class CacheError(TTError, ValueError):
+    """A file of cache artifacts that cannot be loaded."""
+
+
 class HostError(TTError, ImportError):
     """No TVM that can be used, or one that lacks what this package calls."""
 

@@ -1,8 +1,11 @@
 """What a compilation gives, as data: what a cache stores, and what a worker sends."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from .origin import origin
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,7 @@ class Entry:
         program: What one core runs, likewise.
         seconds: What each stage took, and each pass in it.
         search: The search that found it: its ``steps``, and its ``ending``.
+        origin: What has compiled it; see :mod:`tilelang.tt.service.origin`.
     """
 
     key: str
@@ -26,6 +30,7 @@ class Entry:
     program: str
     seconds: dict[str, float]
     search: dict[str, Any] | None = None
+    origin: dict[str, str] = field(default_factory=origin)
 
     def to_bytes(self) -> bytes:
         """What :meth:`from_bytes` reads: JSON."""
@@ -39,13 +44,19 @@ class Entry:
             ValueError: The bytes are something else.
         """
         try:
-            entry = cls(**json.loads(data))
+            fields = json.loads(data)
+            entry = cls(**fields)
         except (RecursionError, TypeError) as error:
             raise ValueError(f"no entry: {error}") from error
-        texts = (entry.key, entry.name, entry.plan, entry.func, entry.program)
-        seconds = entry.seconds.values() if isinstance(entry.seconds, dict) else [None]
-        if entry.search is not None and not isinstance(entry.search, dict):
-            raise ValueError("no entry: its search has the wrong type")
-        if not all(isinstance(text, str) for text in texts) or not all(isinstance(each, float) for each in seconds):
-            raise ValueError("no entry: a value has the wrong type")
+        texts = (entry.key, entry.name, entry.plan, entry.func, entry.program, *_values(entry.origin))
+        if not all(isinstance(text, str) for text in texts) or "origin" not in fields:
+            raise ValueError("no entry: expected texts")
+        if not all(isinstance(seconds, float) for seconds in _values(entry.seconds)):
+            raise ValueError("no entry: expected seconds")
+        if not isinstance(entry.search, dict | None):
+            raise ValueError("no entry: expected a search")
         return entry
+
+
+def _values(mapping: Any) -> Iterable[Any]:
+    return mapping.values() if isinstance(mapping, dict) else [None]

@@ -1,9 +1,9 @@
 """Many processes that store, read, damage, evict, clear and die on folders that they share.
 
-Run as ``python -P cache_stress.py FOLDER SECONDS SEED``; it prints what was done, as JSON, and ends with 1 where
-something was wrong. In the folder ``chaos`` anything may happen at any time: whatever is read there must be what belongs
-to its key. In the folder ``kept`` nothing is evicted or cleared, and each key is damaged by one process only, its owner,
-which writes into a journal what it stores and damages: whatever was reported stored must be there until it is damaged.
+Run as ``python -P cache_stress.py FOLDER SECONDS SEED``; it prints what was done and what was wrong, as JSON. In the
+folder ``chaos`` anything may happen at any time: whatever is read there must be what belongs to its key. In the folder
+``kept`` nothing is evicted or cleared, and each key is damaged by one process only, its owner, which writes into a
+journal what it stores and damages: whatever was reported stored must be there until it is damaged.
 """
 
 import json

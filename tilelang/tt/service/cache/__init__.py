@@ -13,6 +13,7 @@ from ..._counters import counters
 from ...errors import refusal
 from ..artifact import Artifact
 from ..entry import Entry
+from ..origin import origin
 from ..request import Request
 from ..stages import compile_request
 from .disk import Disk, log
@@ -74,6 +75,7 @@ class Cache:
     def __init__(self) -> None:
         self._memory = Memory(_IN_MEMORY)
         self._disks: dict[tuple[Path, int], Disk] = {}
+        self._used: dict[str, None] = {}  # in the order in which they were first
         self._renew_locks()
         os.register_at_fork(after_in_child=self._renew_locks)
 
@@ -147,6 +149,7 @@ class Cache:
             log.info("missed %s %s", request.key[:12], request.name)
             return None
         counters.count("cache", f"{where}_hits")
+        self._used[request.key] = None
         log.info("hit %s %s in %s", request.key[:12], request.name, where)
         return artifact, where
 
@@ -158,6 +161,7 @@ class Cache:
         """
         artifact = Artifact(entry)
         self._memory.put(artifact)
+        self._used[entry.key] = None
         disk = self.disk
         if disk and disk.write(entry.key, entry.to_bytes()):
             log.info("stored %s %s", entry.key[:12], entry.name)
@@ -174,6 +178,23 @@ class Cache:
         """
         with self._alone(request.key):
             return self.lookup(request, compiler) or (self.store(compiler(request)), None)
+
+    def entries(self, *, used_only: bool = False) -> Iterator[Entry]:
+        """The results that this host and this code have made, those that were used longest ago first.
+
+        Args:
+            used_only: Only those that this process has compiled or found.
+
+        Raises:
+            OptionError: ``TILELANG_TT_CACHE_SIZE`` is no size.
+        """
+        here, disk = origin(), self.disk
+        used = list(self._used)
+        for key in used if used_only or disk is None else dict.fromkeys([*disk.keys(), *used]):
+            artifact = self._memory.get(key)
+            entry = artifact.entry if artifact else self._entry(disk, key)
+            if entry and entry.origin == here:
+                yield entry
 
     def stats(self) -> CacheStats:
         """What has happened in this process since it began, or since ``counters.clear()``, and what is on disk.
@@ -193,27 +214,36 @@ class Cache:
         """
         disk = self.disk
         self._memory.clear()
+        self._used.clear()
         if disk:
             disk.clear()
 
     def _read(self, request: Request, compiler: Callable[[Request], Entry]) -> Artifact | None:
         disk = self.disk
-        payload = disk.read(request.key) if disk else None
-        if disk is None or payload is None:
+        entry = self._entry(disk, request.key)
+        if disk is None or entry is None:
             return None
 
         def again(error: Exception) -> Entry:
             disk.discard(request.key, str(error))
             return self.store(compiler(request)).entry
 
-        try:
-            entry = Entry.from_bytes(payload)
-        except ValueError as error:
-            disk.discard(request.key, str(error))
-            return None
         artifact = Artifact(entry, again)
         self._memory.put(artifact)
         return artifact
+
+    def _entry(self, disk: Disk | None, key: str) -> Entry | None:
+        payload = disk.read(key) if disk else None
+        if disk is None or payload is None:
+            return None
+        try:
+            entry = Entry.from_bytes(payload)
+            if entry.key != key:
+                raise ValueError("the entry of another key")
+        except ValueError as error:
+            disk.discard(key, str(error))
+            return None
+        return entry
 
     @contextmanager
     def _alone(self, key: str) -> Iterator[None]:

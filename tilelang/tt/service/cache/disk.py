@@ -38,6 +38,11 @@ _SLACK, _FULL = 1 / 32, 15 / 16
 _NO_UNNAMED = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT)
 
 
+def is_key(value: object) -> bool:
+    """Whether something can be the key of an entry."""
+    return isinstance(value, str) and _KEY.fullmatch(value) is not None
+
+
 class _DamageError(Exception):
     """A file that is not what this module has written under its name."""
 
@@ -87,7 +92,6 @@ class Disk:
             self._failed("write", self._path(key), error)
             return False
         counters.count("cache", "stores")
-        log.info("stored %s", self._path(key))
         # The keys decide like dice when somebody looks at the whole folder: on average once while the slack is written,
         # by whatever processes, and each time where a few entries are the limit.
         if int(key[:8], 16) / 2**32 * self.limit * _SLACK <= len(payload):
