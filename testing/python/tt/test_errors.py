@@ -211,6 +211,7 @@ ELSEWHERE = {
     errors.CompilerKilledError,
     errors.CompilerTimeoutError,
     errors.CompilerMemoryError,
+    errors.CacheError,
 }
 
 
