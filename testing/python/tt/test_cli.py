@@ -22,8 +22,9 @@ from support.examples import ROOT
 from support.infer import copy_kernel
 from test_host import BLOCK
 
-from tilelang.tt import Device, devices, errors
+from tilelang.tt import Device, cache, devices, errors
 from tilelang.tt import cli as package
+from tilelang.tt import compile as compile_kernel
 from tilelang.tt.cli import opt, output, sources
 from tilelang.tt.cli.commands import cli
 from tilelang.tt.cli.run import run
@@ -352,6 +353,10 @@ if not host.ON_TILELANG:  # whose own package runs first
         done = without_a_host("compare", "copy.plan.json", blocked=("tvm",))
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.splitlines()[-1] == LAST
+
+    def test_the_cache_without_tvm():
+        done = without_a_host("cache", "clear", blocked=("tvm",))
+        assert (done.returncode, done.stderr) == (0, "note: removed entries: 0\n")
 
     def test_a_kernel_without_a_host(folder):
         done = without_a_host("show", "kernels.py::fill")
@@ -837,3 +842,48 @@ def test_every_command_has_help():
 def test_the_page_is_current():
     done = subprocess.run([sys.executable, "-P", str(ROOT / "tools" / "cli_page.py"), "--check"], check=False)
     assert done.returncode == 0
+
+
+def test_cache(capsys, tmp_path):
+    compile_kernel(copy_kernel())
+    stats = cache.stats()
+    assert call(capsys, "cache", "where") == (0, f"{cache.directory}\n", "")
+    shown = f"folder   {cache.directory}\nentries  1\nbytes    {stats.bytes:,} of 67,108,864\n"
+    assert call(capsys, "cache") == call(capsys, "cache", "stats") == (0, shown, "")
+    code, out, _ = call(capsys, "cache", "--json")
+    assert code == 0
+    assert json.loads(out) == {
+        "directory": str(cache.directory),
+        "entries": 1,
+        "bytes": stats.bytes,
+        "limit": 64 << 20,
+    }
+    path = str(tmp_path / "warm.ttcache")
+    code, out, note = call(capsys, "cache", "save", path)
+    assert (code, out) == (0, "")
+    assert re.fullmatch(rf"note: {re.escape(path)}: entries 1, bytes [\d,]+\n", note)
+    assert call(capsys, "cache", "clear") == (0, "", "note: removed entries: 1\n")
+    assert cache.stats().entries == 0
+    assert call(capsys, "cache", "load", path) == (0, "", note)
+    assert cache.stats().entries == 1
+
+
+def test_cache_that_is_switched_off(capsys, monkeypatch):
+    monkeypatch.setenv("TILELANG_TT_CACHE_DIR", "")
+    assert call(capsys, "cache", "where") == (0, "\n", "")
+    assert call(capsys, "cache")[1].startswith("folder   none: the cache on disk is switched off\n")
+    assert json.loads(call(capsys, "cache", "--json")[1])["directory"] is None
+
+
+@pytest.mark.parametrize(
+    "arguments", [("save",), ("load",), ("clear", "x"), ("where", "--json"), ("drop",)], ids=" ".join
+)
+def test_cache_command_lines_that_are_wrong(capsys, arguments):
+    assert call(capsys, "cache", *arguments)[0] == 2
+
+
+def test_artifacts_that_are_refused(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, message = call(capsys, "cache", "load", str(tmp_path / "file"))
+    assert code == 1
+    assert "TT961" in message

@@ -308,6 +308,58 @@ def opt_command(
         output.write_code(written, "json" if as_json else "python")
 
 
+@cli.command("cache")
+@click.argument("action", type=click.Choice(["stats", "where", "clear", "save", "load"]), default="stats")
+@click.argument("path", required=False, type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="Write the figures of `stats` as JSON.")
+def cache_command(action: str, path: str | None, as_json: bool) -> None:
+    """Look at what `tilelang.tt.compile` keeps on disk, remove it, or move it in a file.
+
+    \b
+    stats  where it is, how many entries there are, and their bytes
+    where  the folder alone
+    clear  remove all entries
+    save   write the entries that this host and this package have made into the file PATH
+    load   put the entries of the file PATH, which is data and runs nothing, into the cache
+    """  # noqa: D301
+    from ..service.cache import cache
+
+    if (path is None) is (action in ("save", "load")):
+        raise click.UsageError("expected a PATH after save and load, and only there")
+    if as_json and action != "stats":
+        raise click.UsageError("expected --json with stats only")
+    if action == "where":
+        click.echo(cache.directory or "")
+    elif action == "stats":
+        _cache_stats(as_json)
+    elif action == "clear":
+        entries = cache.stats().entries
+        cache.clear()
+        output.note(f"removed entries: {entries:,}")
+    else:
+        from ..service.cache.artifacts import load_cache_artifacts, save_cache_artifacts
+
+        assert path is not None
+        moved = (save_cache_artifacts if action == "save" else load_cache_artifacts)(path)
+        output.note(f"{path}: entries {moved.entries:,}, bytes {moved.bytes:,}")
+
+
+def _cache_stats(as_json: bool) -> None:
+    from ..service.cache import cache
+
+    stats, folder = cache.stats(), cache.directory
+    if as_json:
+        figures = {"entries": stats.entries, "bytes": stats.bytes, "limit": cache.limit}
+        click.echo(json.dumps({"directory": folder and str(folder), **figures}, indent=2))
+        return
+    rows = {
+        "folder": str(folder) if folder else "none: the cache on disk is switched off",
+        "entries": f"{stats.entries:,}",
+        "bytes": f"{stats.bytes:,} of {cache.limit:,}",
+    }
+    output.write((text.Piece(name.ljust(9), "label"), text.Piece(value)) for name, value in rows.items())
+
+
 @cli.command()
 def schema() -> None:
     """Write the JSON Schema of plan files."""
