@@ -4,7 +4,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from .. import _host, _library
+from .. import _host, _native
 from .._version import __version__
 
 
@@ -17,7 +17,7 @@ def origin() -> dict[str, str]:
 def _code() -> str:
     digest = sha256()
     package = Path(__file__).parents[1]
-    native = _library._path().parent
+    native = Path(_native.__file__).parent
     found = {path.relative_to(package).as_posix(): path for path in package.rglob("*.py")}
     found |= {path.name: path for path in native.iterdir() if path.suffix in (".so", ".dylib")}
     for name, path in sorted(found.items()):
