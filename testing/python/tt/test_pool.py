@@ -73,6 +73,9 @@ LOSSES = [
         "allocate", errors.CompilerMemoryError, "TT974: a worker has no memory left in task", "MemoryError", marks=LINUX
     ),
     pytest.param(
+        "bug_of_memory", errors.CompilerMemoryError, "TT974: a worker has no memory", "a stage has", marks=LINUX
+    ),
+    pytest.param(
         "allocate_in_c", errors.CompilerMemoryError, "TT974: .*: signal SIGABRT", "std::bad_alloc", marks=LINUX
     ),
 ]
@@ -266,6 +269,7 @@ def test_cancelling(pool):
 
 def test_an_interrupt_ends_the_worker_and_is_not_swallowed(pool):
     pid = pid_of(pool)
+    assert os.getsid(pid) == pid  # Ctrl-C of a terminal is for the caller
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):

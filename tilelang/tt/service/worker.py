@@ -63,7 +63,7 @@ def _compile(payload: bytes) -> bytes:
     from .request import Request
     from .stages import compile_request
 
-    return compile_request(Request.from_bytes(payload)).to_bytes()
+    return compile_request(Request.from_bytes(payload, trusted=True)).to_bytes()
 
 
 def _prove(payload: bytes) -> bytes:
@@ -160,9 +160,16 @@ def described(error: Exception) -> dict[str, Any]:
         "error": _name_of(type(error)),
         "args": list(error.args) if is_plain else [str(error)],
         "traceback": "".join(traceback.format_exception(error)),
-        "of_memory": isinstance(error, MemoryError) or "bad_alloc" in str(error),
+        "of_memory": _is_of_memory(error),
         "resident": _resident(),
     }
+
+
+def _is_of_memory(error: BaseException | None) -> bool:
+    """Whether it is, or comes of, a want of memory."""
+    if error is None:
+        return False
+    return isinstance(error, MemoryError) or "bad_alloc" in str(error) or _is_of_memory(error.__cause__)
 
 
 def _name_of(error_class: type) -> str:

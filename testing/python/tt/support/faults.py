@@ -68,6 +68,14 @@ def allocate():
         held.append(bytearray(1 << 22))
 
 
+def bug_of_memory():
+    """A stage that says its own of a MemoryError."""
+    try:
+        allocate()
+    except MemoryError as error:
+        raise RuntimeError("a stage has failed") from error
+
+
 def allocate_in_c():
     """As a compiler in C++ does, whose std::bad_alloc nobody catches."""
     malloc = ctypes.CDLL(None).malloc
