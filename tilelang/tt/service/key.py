@@ -42,7 +42,7 @@ def key_of(name: str, func: "PrimFunc", device: Device | None, options: str) -> 
     """
     if device is None and not (func.attrs and "tt_device" in func.attrs):
         device = _default_device()
-    parts = [name, _digest_of(func), _text_of(device), options, _code()]
+    parts = [name, _digest_of(func), _text_of(device), options, code_digest()]
     return sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -85,7 +85,7 @@ def _text_of(device: Device | None) -> str:
 
 
 @cache
-def _code() -> str:
+def code_digest() -> str:
     """What compiles: the host, and this package down to its bytes."""
     digest = sha256(json.dumps([str(_host.require_host()), __version__]).encode())
     for name, path in sorted(_files().items()):

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 from .. import _host, errors
 from .._version import __version__
+from .key import code_digest
 
 _PREFIX = struct.Struct("<4sIQ")  # what it is, and the sizes of a header in JSON and of a body
 _MAGIC = b"TTW1"
@@ -56,7 +57,7 @@ def unpack(received: bytearray) -> tuple[dict[str, Any], bytes] | None:
 
 def identity() -> dict[str, str]:
     """What parent and child must agree in, so that a result does not depend on which of them has computed it."""
-    return {"tilelang-tt": __version__, "host": str(_host.require_host())}
+    return {"tilelang-tt": __version__, "code": code_digest()[:12], "host": str(_host.require_host())}
 
 
 def _compile(payload: bytes) -> bytes:
