@@ -12,6 +12,7 @@ import threading
 import time
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from support import kernels_tirx, light_worker
@@ -366,11 +367,13 @@ def test_no_limit_of_time(pool):
 
 def test_a_compiler_that_crashes_and_the_next_compile():
     kernel = CASES["gemm"].build()
+    faulty = kernel.with_attr("global_symbol", "segfault")
     message = r"TT971: a worker has crashed while it compiled kernel `segfault`: signal SIGSEGV"
     with WorkerPool(preload=["support.faults"], timeout=LONG) as pool:
-        with pytest.raises(errors.CompilerCrashError, match=message):
-            tilelang.tt.compile(
-                kernel.with_attr("global_symbol", "segfault"), mode="subprocess", pool=pool, cache=False
-            )
+        with pytest.raises(errors.CompilerCrashError, match=message) as caught:
+            tilelang.tt.compile(faulty, mode="subprocess", pool=pool, cache=False)
         compiled = tilelang.tt.compile(kernel, mode="subprocess", pool=pool, cache=False)
+    reproducer = Path(caught.value.reproducer)
+    assert f"\nreproducer: {reproducer}\n" in str(caught.value)
+    assert "signal SIGSEGV" in reproducer.read_text(encoding="utf-8")
     assert compiled.plan.kernels == tilelang.tt.compile(kernel, cache=False).plan.kernels
