@@ -20,7 +20,7 @@ from test_execution import NOT_EXECUTED, SINGLE, SIZES, arguments, numbers, smal
 
 from tilelang.tt import compile as compile_kernel
 from tilelang.tt import errors
-from tilelang.tt.executor import Executable, executable, execution, memory, run
+from tilelang.tt.executor import Executable, executable, execution, llvm, memory, run
 from tilelang.tt.executor.program import Program
 from tilelang.tt.service.artifact import Artifact
 from tilelang.tt.service.entry import Entry
@@ -129,6 +129,21 @@ def test_it_is_translated_once(monkeypatch):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda rows: add.run(numbers((rows, 40)), numbers((rows, 40))), [3, 5, 3, 5]))
     assert len(made) == 1
+
+
+@pytest.mark.skipif(
+    tvm_ffi.get_global_func("target.build.llvm", allow_missing=True) is None, reason="the host has no LLVM"
+)
+def test_machine_code_is_made_once(monkeypatch):
+    made = []
+    monkeypatch.setattr(llvm, "_compile", lambda func, real=llvm._compile: made.append(func) or real(func))
+    add = Executable.of(symbolic_add())
+    for rows in (5, 9, 5):
+        a = numbers((rows, 40))
+        assert np.array_equal(add.run(a, a, engine="llvm").result, 2 * a)
+    assert len(made) == 1
+    with pytest.raises(errors.ExecutionError, match="TT945"):
+        add.run(a, a, engine="llvm", time_limit_s=0)
 
 
 def test_threads_do_not_wait_for_each_other(monkeypatch):

@@ -209,22 +209,31 @@ def no_execution(monkeypatch):
     monkeypatch.setattr(Program, "run", run)
 
 
-def large():
-    side = 1 << 16
-
+def large(height, width, block):
     @T.prim_func
-    def large(A: T.Buffer((side, side), "float32"), C: T.Buffer((side, side), "float32")):
-        bx = T.launch_thread("blockIdx.x", side)
-        for j in range(side):
-            C[bx, j] = A[bx, j]
+    def large(A: T.Buffer((height, width), "float32"), C: T.Buffer((height, width), "float32")):
+        bx = T.launch_thread("blockIdx.x", width // block)
+        by = T.launch_thread("blockIdx.y", height)
+        for k in range(height):
+            for j in range(block):
+                C[by, bx * block + j] = A[k, bx * block + j]
 
     return large
 
 
-def test_a_kernel_that_is_too_large_is_not_executed(no_execution):
-    found = prove(artifact(large()), artifact(large(), schedule_policy="strided"))
+@pytest.mark.parametrize(
+    ("kernel", "why"),
+    [
+        (large(4096, 128, 128), r"it takes about \S+ s, and \S+ s are left for it"),
+        (large(1 << 16, 1 << 16, 1), r"it takes about \S+ s, and \S+ s are left for it"),
+        (large(16, 1 << 23, 1 << 22), r"its tensors have 268,435,456 elements, and at most 67,108,864 are executed"),
+    ],
+    ids=["long", "many work tiles", "much memory"],
+)
+def test_a_kernel_that_is_too_large_is_not_executed(no_execution, kernel, why):
+    found = prove(artifact(kernel), artifact(kernel, schedule_policy="strided"), time_limit_s=9)
     assert (found.is_equal, found.is_executed, found.sizes, found.largest_difference) == (False, False, (), None)
-    assert re.fullmatch(r"not executed: large is too large: it takes about \S+ s, and \S+ s are left", found.reason)
+    assert re.fullmatch(f"not executed: large is too large: {why}", found.reason), found.reason
 
 
 def test_no_time_is_left(no_execution):
@@ -235,7 +244,7 @@ def test_no_time_is_left(no_execution):
 
 def test_the_time_limit_holds_while_it_is_executed(monkeypatch):
     """Nothing is said to be equal whose last sizes were not executed."""
-    monkeypatch.setattr("tilelang.tt.service.proof.seconds_of", lambda sized: 0.0)
+    monkeypatch.setattr("tilelang.tt.service.proof.excess_of", lambda *whatever: None)
     times = iter([*range(7), *[2000.0] * 9])
     monkeypatch.setattr("tilelang.tt.service.proof.monotonic", lambda: next(times))
     found = prove(artifact(add(), **FOUR_CORES), artifact(add(), **FOUR_CORES), time_limit_s=1000)

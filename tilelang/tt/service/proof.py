@@ -16,7 +16,7 @@ from ..executor.ledger import differ
 from ..plan import Kernel
 from .artifact import Artifact
 from .entry import Entry
-from .proof_inputs import choose_arguments, choose_sizes, seconds_of
+from .proof_inputs import choose_arguments, choose_sizes, excess_of
 
 if TYPE_CHECKING:
     from tvm.tirx import PrimFunc
@@ -187,10 +187,8 @@ class _Trial:
     def _require_small(self, kernel: Executable, sizes: dict[str, int], times: int = 1) -> float:
         """The seconds that are left, where some executions are likely to take less."""
         left = max(self.ends_at - monotonic(), 0.0)
-        expected = times * seconds_of(kernel.sized(sizes))
-        if expected > left:
-            name = kernel.plan.kernel().name
-            raise _TooLong(f"{name} is too large: it takes about {expected:.2g} s, and {left:.2g} s are left", sizes)
+        if excess := excess_of(kernel, sizes, left / times):
+            raise _TooLong(f"{kernel.plan.kernel().name} is too large: {excess}", sizes)
         return left
 
     def _compare(self, expected: Execution, found: Execution, sizes: dict[str, int]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _native
+from ..executor import Executable
 from ..executor.arrays import Parameter, dtype_of, known_shape
 from ..executor.sized import Sized
 from ..plan import Kernel, TrafficLoop
@@ -23,6 +24,8 @@ _MOST_STEPS = 4096
 
 # Seconds of the interpreter, roughly: for each element moved, each product of two numbers, and each work tile.
 _PER_ELEMENT, _PER_PRODUCT, _PER_TILE = 2e-8, 3e-10, 1e-3
+# Elements of all tensors: an execution needs some 40 bytes for each.
+_MOST_ELEMENTS = 1 << 26
 
 
 def choose_sizes(kernels: Sequence[Kernel]) -> list[dict[str, int]]:
@@ -128,9 +131,22 @@ def _random(dtype: np.dtype[Any], shape: tuple[int, ...], rng: np.random.Generat
     if dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(dtype)
     if dtype.kind in "iu":
-        return np.asarray(rng.integers(0, limit, shape)).astype(dtype)
+        return np.asarray(rng.integers(0, limit, shape, np.int8)).astype(dtype)
     with np.errstate(all="ignore"):  # some 8-bit floats have no negative numbers
-        return (np.asarray(rng.integers(-8, 9, shape)) / np.float32(4)).astype(dtype)
+        return (np.asarray(rng.integers(-8, 9, shape, np.int8)) / np.float32(4)).astype(dtype)
+
+
+def excess_of(executable: Executable, sizes: Mapping[str, int], seconds: float) -> str | None:
+    """Why a kernel is too large to be executed in some seconds; None where it is not."""
+    tiles = sum(_evaluate(launch.num_tiles, sizes) for launch in executable.plan.kernel().launches)
+    expected = _PER_TILE * tiles
+    if expected <= seconds:
+        sized = executable.sized(sizes)
+        elements = sum(prod(map(int, buffer.shape)) for buffer in sized.kernel.buffers)
+        if elements > _MOST_ELEMENTS:
+            return f"its tensors have {elements:,} elements, and at most {_MOST_ELEMENTS:,} are executed"
+        expected = seconds_of(sized)
+    return f"it takes about {expected:.2g} s, and {seconds:.2g} s are left for it" if expected > seconds else None
 
 
 def seconds_of(sized: Sized) -> float:
