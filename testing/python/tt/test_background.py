@@ -246,13 +246,48 @@ pool = Stuck()
 handles = [compile(double, mode="async", pool=pool) for _ in range(6)]
 assert pool.begun.wait(60)
 dropped = [compile(double, mode="async") for _ in range(6)]
+searched = compile(double, mode="async", pool=pool, search=True)
+in_workers = compile(double, mode="async", cache=False, search=True, progress=False)
 print("end")
 """
 
 
+def run_program(text, folder):
+    """What it prints, as long as it does not fail, hang, or complain."""
+    (folder / "program.py").write_text(text)
+    command = [sys.executable, "-P", "-W", "ignore", folder / "program.py"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
 def test_the_interpreter_does_not_wait_for_the_compiler(tmp_path):
-    (tmp_path / "program.py").write_text(PROGRAM)
-    done = subprocess.run(
-        [sys.executable, "-P", tmp_path / "program.py"], capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+    assert run_program(PROGRAM, tmp_path) == "end\n"
+
+
+FORKING = """
+import os, sys
+from tvm.script import tirx as T
+from tilelang.tt import compile
+from tilelang.tt.service.stages import compile_request
+
+@T.prim_func
+def double(A: T.Buffer((64,), "float32"), C: T.Buffer((64,), "float32")):
+    bx = T.launch_thread("blockIdx.x", 64)
+    C[bx] = A[bx] * T.float32(2)
+
+class Here:
+    def compile(self, request, **how):
+        return compile_request(request)
+
+compile(double, mode="async", cache=False, pool=Here()).wait(60)
+child = os.fork()
+compile(double, mode="async", cache=False, pool=Here()).wait(60)
+if child == 0:
+    sys.exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_process_that_was_forked_off_has_threads_of_its_own(tmp_path):
+    assert run_program(FORKING, tmp_path) == "7\n"

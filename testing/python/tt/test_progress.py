@@ -85,6 +85,18 @@ def test_quiet_where_nothing_is_wanted(drawn_on):
     assert terminal.getvalue() == ""
 
 
+def test_a_stream_that_is_closed_harms_nobody(drawn_on):
+    terminal = drawn_on(Terminal())
+    bar = open_bar("search gemm", True)
+    terminal.close()
+    bar.update(1, 2)
+    bar.close()
+    terminal = drawn_on(Terminal())
+    bar = open_bar("the next", True)
+    bar.close()
+    assert "the next" in terminal.getvalue()
+
+
 def test_without_rich(drawn_on, monkeypatch):
     terminal = drawn_on(Terminal())
     monkeypatch.setattr(progress, "find_spec", lambda name: None)

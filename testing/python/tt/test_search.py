@@ -320,6 +320,23 @@ def test_nothing_is_better_than_what_is_not_known(kernel):
     assert handle.explain().endswith("ended: the estimate of the default plan is not known, so that none is better")
 
 
+def test_a_kernel_of_symbolic_sizes_stays_as_it_is(caplog):
+    @T.prim_func
+    def symbolic(a: T.handle, c: T.handle):
+        m = T.int32()
+        A = T.match_buffer(a, (m, 32), "float32")
+        C = T.match_buffer(c, (m, 32), "float32")
+        bx = T.launch_thread("blockIdx.x", m)
+        for j in range(32):
+            C[bx, j] = A[bx, j]
+
+    handle = searched(symbolic, **ONE)
+    assert outcomes(handle) == ["default"]
+    assert handle.history[0].reason.startswith("TT850: ")
+    assert "the estimate of the default plan is not known" in handle.explain()
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_it_never_gets_worse(kernel, arrays, seed):
     """Whatever becomes of the candidates, those that are kept cost less and less, and calls are right all the time."""

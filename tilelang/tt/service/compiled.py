@@ -249,7 +249,7 @@ class CompiledKernel:
 
     @property
     def key(self) -> str:
-        """What the cache has it under."""
+        """What the cache has its first result under; those of a search stand in :attr:`history`."""
         return self._request.key
 
     @property

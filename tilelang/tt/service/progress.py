@@ -1,6 +1,7 @@
 """How far long work is, as lines at the bottom of a terminal, drawn by rich."""
 
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -65,10 +66,12 @@ class _Line(Bar):
         self._screen, self._task = _open(title)
 
     def update(self, done: int, total: int, note: str = "") -> None:
-        self._screen.update(self._task, completed=done, total=total, note=note, refresh=True)
+        with suppress(OSError, ValueError):  # nobody reads the stream any more
+            self._screen.update(self._task, completed=done, total=total, note=note, refresh=True)
 
     def close(self) -> None:
-        _close(self._screen, self._task)
+        with suppress(OSError, ValueError):
+            _close(self._screen, self._task)
 
 
 # Two drawings at once would write over each other, so that all bars are lines of one.
@@ -90,11 +93,11 @@ def _open(title: str) -> "tuple[Progress, TaskID]":
 def _close(screen: "Progress", task: "TaskID") -> None:
     global _drawn, _open_lines
     with _lock:
-        screen.stop_task(task)
         _open_lines -= 1
+        screen.stop_task(task)
         if not _open_lines:
-            screen.stop()
             _drawn = None
+            screen.stop()
 
 
 def _screen() -> "Progress":

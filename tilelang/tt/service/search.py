@@ -268,9 +268,12 @@ class Searcher:
         self._keep(request)
 
     def _begin(self, first: Artifact) -> None:
-        self._first, self._default_entry, self._best = first.plan, first.entry, self._estimate(first.plan)
-        cycles = self._best.total_cycles
-        reason = _limit(self._best)
+        self._first, self._default_entry = first.plan, first.entry
+        try:
+            self._best = self._estimate(first.plan)
+            cycles, reason = self._best.total_cycles, _limit(self._best)
+        except TTError as error:  # of a kernel that depends on shape variables
+            cycles, reason = None, _first_line(error)
         self._record(Step(0, {}, "default", reason, cycles, monotonic() - self._began, first.entry.key))
         if cycles is None:
             raise _Stop("the estimate of the default plan is not known, so that none is better")
