@@ -115,6 +115,7 @@ def test_parameters_are_not_inputs():
         {"parameters": ["block"]},
         {"parameters": {"block": 64}},
         {"parameters": {"block": (None,)}},
+        {"parameters": {"cores": (1, 2)}},
         {"small": {"M": [1]}},
         {"time_limit": 0},
         {"time_limit": "1"},

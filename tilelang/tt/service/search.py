@@ -96,6 +96,12 @@ class Search:
         for name in ("parameters", "small"):
             if not isinstance(getattr(self, name), Mapping):
                 raise _refused(name, getattr(self, name), "a mapping by the names of the function's arguments")
+        _check(
+            "parameters",
+            self.parameters,
+            lambda one: not one.keys() & Inputs.__dataclass_fields__,
+            "names other than those of inputs, which have fields of their own",
+        )
         for name, values in self.parameters.items():
             _expect(f"parameters[{name!r}]", values, _is_plain, "numbers and strings")
         _expect("small", list(self.small.values()), _is_plain, "numbers and strings")
