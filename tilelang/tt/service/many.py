@@ -127,7 +127,7 @@ def compile_bytes(frame: bytes) -> bytes:
 
 
 def _say(versions: Mapping[str, str]) -> str:
-    return f"tilelang-tt {versions['tilelang-tt']} on {versions['host']}"
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _refuse_bad_options(executor: Any, workers: Any, timeout: Any, errors: Any) -> None:
