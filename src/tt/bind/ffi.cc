@@ -83,24 +83,43 @@ Value Infer(const Value& func) {
       std::vector<Value>{inferred, PlaceOf(func, Value()), ir::MakeArray(entries)});
 }
 
+/*! A type by its key, or null. */
+const TVMFFITypeInfo* FindType(const std::string& type_key) {
+  const TVMFFIByteArray key = {type_key.data(), type_key.size()};
+  int32_t type_index = 0;
+  if (TVMFFITypeKeyToIndex(&key, &type_index) == 0) return TVMFFIGetTypeInfo(type_index);
+  TVMFFIObjectHandle error = nullptr;
+  TVMFFIErrorMoveFromRaised(&error);
+  Value::AdoptObject(error);
+  return nullptr;
+}
+
 /*!
  * [name, static type, schema] of every field of a type, as its JSON has them; none where there is
  * no such type, or where it makes its JSON itself.
  */
 Value FieldsOf(const std::string& type_key) {
-  const TVMFFIByteArray key = {type_key.data(), type_key.size()};
-  int32_t type_index = 0;
-  if (TVMFFITypeKeyToIndex(&key, &type_index) != 0) {
-    TVMFFIObjectHandle error = nullptr;
-    TVMFFIErrorMoveFromRaised(&error);
-    return Value::AdoptObject(error), Value();
-  }
-  const ir::TypeInfo& type = ir::LearnType(type_index);
+  const TVMFFITypeInfo* found = FindType(type_key);
+  if (found == nullptr) return Value();
+  const ir::TypeInfo& type = ir::TypeOf(found->type_index);
   if (type.makes_json) return Value();
   std::vector<Value> out;
   for (const ir::Field& field : type.fields) {
     out.push_back(ir::MakeArray(std::vector<Value>{
         Value(field.name), Value(int64_t{field.static_type}), Value(field.schema)}));
+  }
+  return ir::MakeArray(out);
+}
+
+/*! The keys of a type and of all that it is derived from; empty where there is no such type. */
+Value KindsOf(const std::string& type_key) {
+  std::vector<Value> out;
+  if (const TVMFFITypeInfo* type = FindType(type_key)) {
+    const auto add = [&out](const TVMFFIByteArray& key) {
+      out.push_back(Value(std::string_view(key.data, key.size)));
+    };
+    add(type->type_key);
+    for (int32_t i = 0; i < type->type_depth; ++i) add(type->type_ancestors[i]->type_key);
   }
   return ir::MakeArray(out);
 }
@@ -142,6 +161,9 @@ bool Register() {
     });
     ir::RegisterGlobal("tilelang.tt.fields", [](Arguments arguments) {
       return FieldsOf(OnlyArgument(arguments).AsString().value_or(""));
+    });
+    ir::RegisterGlobal("tilelang.tt.kinds", [](Arguments arguments) {
+      return KindsOf(OnlyArgument(arguments).AsString().value_or(""));
     });
     ir::RegisterGlobal("tilelang.tt.is_printable", [](Arguments arguments) {
       const Value func = OnlyArgument(arguments);

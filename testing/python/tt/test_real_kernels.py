@@ -31,6 +31,8 @@ from tilelang.tt import (
     verify_tt_metadata,
 )
 from tilelang.tt.plan import Plan, make_plan, schema
+from tilelang.tt.service.key import fingerprint
+from tilelang.tt.service.transport import decode, encode
 
 VALIDATOR = Draft202012Validator(schema())
 
@@ -200,6 +202,17 @@ def test_plan_file(fact, pytestconfig):
     plan = make_plan(load(pytestconfig, fact))
     VALIDATOR.validate(json.loads(plan.to_json()))
     assert Plan.from_json(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize("places", [False, True])
+def test_transport(fact, places, pytestconfig):
+    """The same kernel in another process, with the same key and the same plan."""
+    func = load(pytestconfig, fact)
+    back = decode(encode(func, places=places))
+    tvm.ir.assert_structural_equal(back, func, map_free_vars=True)  # layouts have some
+    assert fingerprint(back) == fingerprint(func)
+    if not any(param["dtype"] not in oracle.TILED_DTYPES for param in buffers_of(fact)):
+        assert make_plan(back).kernels == make_plan(func).kernels
 
 
 def test_grid_to_persistent(fact, pytestconfig):

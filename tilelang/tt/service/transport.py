@@ -61,24 +61,25 @@ _LEAVES: dict[str, Callable[[Any], bool]] = {
     "ffi.String": _is_text,
     **dict.fromkeys(_NAMED, _is_text),
 }
+# Lists of references, and how many belong together.
+_CONTAINERS = {"ffi.Array": 1, "ffi.Map": 2}
 # Values that stand in a field itself, by the static type of the field as tvm-ffi's C ABI numbers them.
 _INLINE = {0: _LEAVES["None"], 1: _is_int, 2: _LEAVES["bool"], 3: _is_float, 5: _is_text}
 # Fields that may be empty though their declaration does not say so.
 _MAY_BE_EMPTY = {"attrs", "dom", "span"}
 
 
+# Numbers that stand for words: the host ends the process at others.
+_WORDS = {
+    ("tirx.For", "kind"): range(5),
+    ("tirx.IterVar", "iter_type"): range(9),
+    ("tirx.Buffer", "buffer_type"): range(1, 3),
+}
+
+
 class _Field(NamedTuple):
     inline: Callable[[Any], bool] | None  # None for a reference to a node
-    may_be_empty: bool
-    may_hold_empty: bool  # as one of several
-
-
-class _Node(NamedTuple):
-    """What is known of a node that has been checked."""
-
-    depth: int
-    is_empty: bool
-    holds_empty: bool
+    declared: dict[str, Any]  # its type as tvm-ffi describes it
 
 
 def encode(func: "PrimFunc", *, places: bool = False) -> str:
@@ -159,7 +160,7 @@ def _dump(graph: Any) -> str:
 
 
 def _check(graph: Any, roots: tuple[str, ...]) -> None:
-    """Refuse whatever the host might not survive: it follows any index, as deep as it leads."""
+    """Refuse whatever the host might not survive: it follows any index, as deep as it leads, to whatever is there."""
     if not isinstance(graph, dict) or not {"root_index", "nodes"} <= graph.keys() <= {
         "root_index",
         "nodes",
@@ -169,59 +170,89 @@ def _check(graph: Any, roots: tuple[str, ...]) -> None:
     nodes = graph["nodes"]
     if not isinstance(nodes, list) or not 0 < len(nodes) <= MAX_NODES:
         raise _refused(f"expected 1 to {MAX_NODES} nodes")
-    checked: list[_Node] = []
-    for index, node in enumerate(nodes):
-        checked.append(_check_node(index, node, checked))
+    checked = _Checked(nodes)
+    for index in range(len(nodes)):
+        checked.add(index)
     if graph["root_index"] != len(nodes) - 1 or type(graph["root_index"]) is not int:
         raise _refused("expected the last node to be the root")
     if nodes[-1]["type"] not in roots:
         raise _refused(f"the root is of type {nodes[-1]['type']}; expected {' or '.join(roots)}")
 
 
-def _check_node(index: int, node: Any, checked: list[_Node]) -> _Node:
-    if not isinstance(node, dict) or not {"type"} <= node.keys() <= {"type", "data"} or not _is_text(node["type"]):
-        raise _refused(f"node {index} is {_short(node)}; expected an object of type and data")
-    type_key, data = node["type"], node.get("data")
-    leaf = _LEAVES.get(type_key)
-    if leaf is not None:
-        if not leaf(data):
-            raise _refused(f"node {index} of type {type_key} has the data {_short(data)}")
-        return _Node(1, type_key == "None", False)
-    fields = None
-    if type_key in ("ffi.Array", "ffi.Map"):
-        if not isinstance(data, list) or (type_key == "ffi.Map" and len(data) % 2):
-            raise _refused(f"node {index} of type {type_key} has the data {_short(data)}")
-    else:
+class _Checked:
+    """The nodes of a graph, as far as they have been checked."""
+
+    def __init__(self, nodes: list[Any]) -> None:
+        self._nodes = nodes
+        self._depths: list[int] = []
+        self._fitting: dict[tuple[int, int], bool] = {}
+
+    def add(self, index: int) -> None:
+        """Check the node after those that have been checked."""
+        node = self._nodes[index]
+        if not isinstance(node, dict) or not {"type"} <= node.keys() <= {"type", "data"} or not _is_text(node["type"]):
+            raise _refused(f"node {index} is {_short(node)}; expected an object of type and data")
+        type_key, data = node["type"], node.get("data")
+        where = f"node {index} of type {_short(type_key)}"
+        if type_key in _LEAVES:
+            if not _LEAVES[type_key](data):
+                raise _refused(f"{where} has the data {_short(data)}")
+        elif type_key in _CONTAINERS:
+            if not isinstance(data, list) or len(data) % _CONTAINERS[type_key]:
+                raise _refused(f"{where} has the data {_short(data)}")
+        else:
+            self._check_fields(where, type_key, data)
+        depth = 0
+        for container, key in _references(node):
+            found = container[key]
+            if type(found) is not int or not 0 <= found < index:
+                raise _refused(f"{where} refers to {_short(found)}; expected a node before it")
+            depth = max(depth, self._depths[found])
+        if depth >= MAX_DEPTH:
+            raise _refused(f"the nodes are nested more than {MAX_DEPTH} deep")
+        self._depths.append(depth + 1)
+        for name, field in (_fields(type_key) or {}).items():
+            found = node["data"][name]
+            if field.inline is None and not self._fits(found, field.declared, name in _MAY_BE_EMPTY):
+                raise _refused(f"{where} has a {self._nodes[found]['type']} as its {name}")
+
+    def _check_fields(self, where: str, type_key: str, data: Any) -> None:
         fields = _fields(type_key)
         if fields is None:
-            raise _refused(f"node {index} is of type {_short(type_key)}, which no kernel is made of")
+            raise _refused(f"{where}, which no kernel is made of")
         if not isinstance(data, dict) or data.keys() != fields.keys():
-            raise _refused(f"node {index} of type {type_key} has not the fields {', '.join(fields)}")
+            raise _refused(f"{where} has not the fields {', '.join(fields)}")
         for name, field in fields.items():
-            if field.inline is not None and not field.inline(data[name]):
-                raise _refused(f"node {index} of type {type_key} has the {name} {_short(data[name])}")
-    depth, holds_empty = 0, False
-    for container, key in _references(node):
-        found = container[key]
-        if type(found) is not int or not 0 <= found < index:
-            raise _refused(f"node {index} refers to {_short(found)}; expected a node before it")
-        child = checked[found]
-        depth = max(depth, child.depth)
-        if fields is None:
-            holds_empty = holds_empty or child.is_empty or child.holds_empty
-        elif (child.is_empty and not fields[key].may_be_empty) or (
-            child.holds_empty and not fields[key].may_hold_empty
-        ):
-            raise _refused(f"node {index} of type {type_key} lacks its {key}")
-    if depth >= MAX_DEPTH:
-        raise _refused(f"the nodes are nested more than {MAX_DEPTH} deep")
-    return _Node(depth + 1, False, holds_empty)
+            words = _WORDS.get((type_key, name))
+            if field.inline is not None and not (field.inline(data[name]) and (words is None or data[name] in words)):
+                raise _refused(f"{where} has the {name} {_short(data[name])}")
+
+    def _fits(self, index: int, declared: dict[str, Any], may_be_empty: bool = False) -> bool:
+        """Whether a node is of a type: the hosts do not look at all of them."""
+        key = index, id(declared)
+        if key not in self._fitting:
+            self._fitting[key] = self._is(self._nodes[index], declared)
+        return self._fitting[key] or (may_be_empty and self._nodes[index]["type"] == "None")
+
+    def _is(self, node: dict[str, Any], declared: dict[str, Any]) -> bool:
+        wanted, found, inner = declared["type"], node["type"], declared.get("args", [])
+        if wanted == "Any":
+            return True
+        if wanted == "Optional":
+            return found == "None" or self._is(node, inner[0])
+        if wanted == "ffi.BigInt":
+            return found in ("int", "ffi.BigInt")
+        if wanted not in _kinds(found):
+            return False
+        return wanted not in _CONTAINERS or all(
+            self._fits(item, inner[position % len(inner)]) for position, item in enumerate(node["data"]) if inner
+        )
 
 
 def _references(node: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
     """Where in a node the index of another one stands: what holds it, and its key in that."""
     type_key = node["type"]
-    if type_key in ("ffi.Array", "ffi.Map"):
+    if type_key in _CONTAINERS:
         yield from ((node["data"], position) for position in range(len(node["data"])))
     elif type_key not in _LEAVES:
         yield from ((node["data"], name) for name, field in (_fields(type_key) or {}).items() if field.inline is None)
@@ -235,14 +266,22 @@ def _fields(type_key: str) -> dict[str, _Field] | None:
     if not type_key.startswith(_FAMILIES):
         return None
     found = tvm_ffi.get_global_func("tilelang.tt.fields")(type_key)
-    return None if found is None else {str(name): _field(str(name), *rest) for name, *rest in found}
+    return (
+        None
+        if found is None
+        else {
+            str(name): _Field(_INLINE.get(static_type), json.loads(json.loads(schema)["type_schema"]))
+            for name, static_type, schema in found
+        }
+    )
 
 
-def _field(name: str, static_type: int, schema: str) -> _Field:
-    declared = schema.replace("\\", "")
-    is_open = '"type":"Any"' in declared or '"type":"ffi.Object"' in declared
-    is_optional = '{"type":"Optional"' in declared
-    return _Field(_INLINE.get(static_type), is_open or is_optional or name in _MAY_BE_EMPTY, is_open or is_optional)
+@cache
+def _kinds(type_key: str) -> frozenset[str]:
+    """A type and all that it is derived from."""
+    import tvm_ffi
+
+    return frozenset(map(str, tvm_ffi.get_global_func("tilelang.tt.kinds")(type_key)))
 
 
 def _without_places(graph: Any) -> Any:
