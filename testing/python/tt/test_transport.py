@@ -235,6 +235,25 @@ def test_what_only_the_host_can_refuse_is_refused(gemm_text):
         decode(gemm_text.replace('"bfloat16"', '"nothing"'))
 
 
+@pytest.mark.parametrize(
+    ("type_key", "field", "value", "message"),
+    [
+        ("tirx.For", "kind", 7, "has the kind 7"),
+        ("tirx.IterVar", "iter_type", -1, "has the iter_type -1"),
+        ("tirx.For", "extent", "body", "as its extent"),
+        ("tirx.For", "loop_var", "min", "as its loop_var"),
+        ("tirx.PrimFunc", "params", "attrs", "as its params"),
+    ],
+)
+def test_what_the_host_takes_and_does_not_survive_is_refused(gemm_text, type_key, field, value, message):
+    """A word that is none, and a field that holds what another one should: passes end the process there."""
+    changed = json.loads(gemm_text)
+    node = next(node for node in changed["nodes"] if node["type"] == type_key)
+    node["data"][field] = node["data"][value] if isinstance(value, str) else value
+    with pytest.raises(errors.TransportError, match=f"TT976: .*{type_key}.*{message}"):
+        decode(json.dumps(changed))
+
+
 def test_the_text_of_a_crashing_reader_does_not_end_the_process(tmp_path):
     """What the host alone does not survive."""
     text = json.dumps(graph(NONE, {"type": "ffi.Array", "data": [10**12]}, root_index=1))
