@@ -175,9 +175,7 @@ when_imported("tvm", _register_target)
 
 
 def _set_up_logs() -> None:
-    from . import logs
-
-    logs.read_environment()
+    importlib.import_module(f"{__name__}.logs")  # reads the variables; it may be what imports logging
 
 
 if os.environ.get("TILELANG_TT_LOGS"):

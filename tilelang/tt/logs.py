@@ -1,7 +1,8 @@
 """What the library says of its work, by channel: ``TILELANG_TT_LOGS="+schedule,shard,-cache"``.
 
 Channels are loggers of :mod:`logging` with the names ``tilelang.tt.<channel>``. This module gives them levels, and one
-handler where they are to be heard. Whoever configures loggers by hand gets their records too.
+handler where they are to be heard, and reads the environment variables when it is imported, which is no later than
+:mod:`logging`. Whoever configures loggers by hand gets their records too.
 """
 
 import logging
@@ -58,7 +59,7 @@ def set_logs(setting: str) -> None:
     _apply(levels, _open(out) if out and levels else None)
 
 
-def read_environment() -> None:
+def _read_environment() -> None:
     """As :func:`set_logs` with ``TILELANG_TT_LOGS``; what is wrong there is logged, as an import must not fail."""
     for name, level in _QUIET.items():
         if logging.getLogger(name).level == logging.NOTSET:
@@ -112,9 +113,9 @@ def _parse(setting: str) -> tuple[dict[str, int], list[str]]:
 def _describe_unknown(part: str, name: str) -> str:
     from difflib import get_close_matches
 
-    nearest = get_close_matches(name, [*CHANNELS, _ALL], 1, 0)[0]
     known = ", ".join([*CHANNELS, _ALL])
-    return f'found "{part}"; expected one of: {known}, with + or - or neither before it\nhelp: the nearest is {nearest}'
+    nearest = "".join(f"\nhelp: the nearest is {near}" for near in get_close_matches(name, [*CHANNELS, _ALL], 1))
+    return f'found "{part}"; expected one of: {known}, with + or - or neither before it{nearest}'
 
 
 def _open(path: str) -> int:
@@ -168,3 +169,6 @@ class _Lines(logging.Handler):
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+_read_environment()

@@ -75,6 +75,8 @@ def test_unknown_channel(setting):
 def test_nearest():
     with pytest.raises(errors.OptionError, match="the nearest is schedule"):
         set_logs("shedule")
+    with pytest.raises(errors.OptionError, match=r"neither before it$"):
+        set_logs("bogus")
 
 
 def test_file_that_cannot_be_written(monkeypatch, tmp_path):
@@ -252,6 +254,11 @@ def test_silent_without_the_variable(tmp_path, bare):
     if bare:
         assert ran.stdout.startswith("[]\n")
         assert ran.stderr == "broken\n"
+
+
+def test_first_of_all(tmp_path):
+    """It may be the log itself that imports Python's."""
+    assert run_python("from tilelang.tt import set_logs\nset_logs('cache')\nprint('set')", tmp_path) == "set\n"
 
 
 def test_levels_that_were_there_stay(tmp_path):

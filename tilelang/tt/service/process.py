@@ -137,7 +137,7 @@ class WorkerProcess:
             self._read_output()
         finally:
             self._close()
-        log.info("worker %d has ended after %d tasks", self._process.pid, self.tasks)
+        log.info("worker %d has ended; tasks: %d", self._process.pid, self.tasks)
         return status
 
     def kill(self) -> None:
