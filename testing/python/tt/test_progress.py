@@ -46,6 +46,18 @@ def test_on_a_terminal(drawn_on):
     assert terminal.getvalue().endswith("\x1b[?25h")  # the cursor is shown again
 
 
+def test_a_short_line_shows_every_number(drawn_on, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    terminal = drawn_on(Terminal())
+    bar = open_bar("search gemm", True)
+    bar.update(24, 35, "best: 391,022 cycles, 72.7% fewer: block_M=256, block_N=256")
+    bar.close()
+    assert "24/35" in terminal.getvalue()
+    assert "0:00:0" in terminal.getvalue()
+    assert "best: 391,022 cycles, 72.7%" in terminal.getvalue()
+    assert "…" in terminal.getvalue()
+
+
 def test_bars_of_several_pieces_of_work_are_drawn_together(drawn_on):
     terminal = drawn_on(Terminal())
     one, two = open_bar("one", True), open_bar("two", True)

@@ -103,13 +103,16 @@ def _close(screen: "Progress", task: "TaskID") -> None:
 def _screen() -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
+        # The rest of the line: where it is short, the note is what loses its end.
+        TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
         console=Console(stderr=True),
         auto_refresh=False,
+        expand=True,
     )
