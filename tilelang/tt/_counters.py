@@ -25,6 +25,9 @@ class Counters(Mapping[str, Counter[str]]):
     def __len__(self) -> int:
         return len(self._counts)
 
+    def __repr__(self) -> str:
+        return f"Counters({dict(self)})"
+
     def count(self, stage: str, event: str, times: int = 1) -> None:
         """Something has happened, once or several times."""
         with self._lock:

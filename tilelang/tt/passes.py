@@ -195,7 +195,7 @@ def kernel_of(mod: "IRModule | PrimFunc", name: str | None = None) -> "tuple[str
 
     if isinstance(mod, PrimFunc):
         if name not in (None, name_of(mod)):
-            raise refusal("TT870", f"the kernel is {name_of(mod)}; expected kernel={name} to name it")
+            raise refusal("TT870", f"the kernel is {name_of(mod)}; expected that name, or none, in place of {name}")
         return name_of(mod), mod
     if not isinstance(mod, IRModule):
         raise _no_module(mod)
@@ -206,7 +206,7 @@ def kernel_of(mod: "IRModule | PrimFunc", name: str | None = None) -> "tuple[str
         return found[0], kernels[found[0]]
     known = ", ".join(sorted(kernels))
     if found:
-        raise refusal("TT871", f"the module has {len(found)} kernels; expected kernel= with one of: {known}")
+        raise refusal("TT871", f"the module has {len(found)} kernels; expected the name of one of them: {known}")
     raise refusal("TT870", f"the module has no kernel {name}; kernels: {known}")
 
 

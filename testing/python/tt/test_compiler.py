@@ -38,6 +38,26 @@ def test_what_no_pass_knows_is_refused(kernel):
         compile_kernel(kernel, options={"polciy": "strided"})
 
 
+def test_what_is_no_device_and_no_options_is_refused(kernel):
+    with pytest.raises(errors.DeviceError, match="TT303: found 3; expected the name of a device"):
+        compile_kernel(kernel, 3)
+    with pytest.raises(errors.ArgumentError, match=r"TT103: options is \['strided'\]; expected a map, as"):
+        compile_kernel(kernel, options=["strided"])
+    with pytest.raises(errors.ArgumentError, match="TT103: found a device among the options; expected it as the arg"):
+        compile_kernel(kernel, options={"device": "blackhole_p150"})
+
+
+def test_numbers_of_numpy_are_options_like_others(kernel):
+    options = {"tile_height": 16, "cores": [[0, 0, 3, 3]]}
+    same = compile_kernel(kernel, options={"tile_height": np.int64(16), "cores": np.array([[0, 0, 3, 3]])})
+    assert same.key == compile_kernel(kernel, options=options).key
+
+
+def test_what_it_is_called(kernel):
+    assert repr(compile_kernel(kernel)) == "<CompiledKernel main, inline, ready>"
+    assert repr(counters).startswith("Counters({'cache': Counter({")
+
+
 def test_a_call_gives_what_the_kernel_writes(kernel):
     compiled = compile_kernel(kernel)
     rng = np.random.default_rng(0)

@@ -133,6 +133,10 @@ class CompiledKernel:
         if artifact is None:
             weakref.finalize(self, self._work.cancelled.set).atexit = False
 
+    def __repr__(self) -> str:
+        state = "not compiled" if self.error else "ready" if self.ready else "being compiled"
+        return f"<CompiledKernel {self._request.name}, {self.mode}, {state}>"
+
     def __call__(self, *arrays: Any) -> Any:
         """Execute the kernel as :func:`tilelang.tt.execute` does.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import passes, transform
 from ..device import Device, as_attribute
+from ..errors import refusal
 from .key import key_of
 from .transport import decode, encode
 
@@ -43,19 +44,21 @@ class Request:
         """What a caller's arguments ask for.
 
         Raises:
-            ArgumentError: ``mod`` is neither an IRModule nor a PrimFunc, or there is no option of that name.
+            ArgumentError: ``mod`` is neither an IRModule nor a PrimFunc, ``options`` is no map, or there is no
+                option of that name.
             BufferLookupError: The module has no kernel of that name, or several and no name is given.
             DeviceError: There is no device of that name.
         """
         found, func = passes.kernel_of(mod, name)
+        if not isinstance(options, Mapping | None):
+            raise refusal("TT103", f'options is {options!r:.40}; expected a map, as {{"schedule_policy": "strided"}}')
         given = {key: value for key, value in (options or {}).items() if value is not None}
-        transform.ApplyTTDefaults(device=device, **given)  # refuses what it does not know
-        return cls(
-            found,
-            func,
-            Device.from_name(device) if isinstance(device, str) else device,
-            json.dumps(given, sort_keys=True),
-        )
+        if "device" in given:
+            raise refusal("TT103", "found a device among the options; expected it as the argument device")
+        transform.ApplyTTDefaults(**given)  # refuses what it does not know
+        if not isinstance(device, Device | None):
+            device = Device.from_name(device)
+        return cls(found, func, device, json.dumps(given, sort_keys=True, default=_plain))
 
     @cached_property
     def key(self) -> str:
@@ -88,3 +91,10 @@ class Request:
         if device is not None:
             device = Device.from_name(device) if isinstance(device, str) else Device(**device)
         return cls(fields["name"], (load_json if trusted else decode)(fields["func"]), device, fields["options"])
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of numpy, which the passes take too, as Python's."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise refusal("TT103", f"an option is {value!r:.60}; expected numbers, strings and lists of them")

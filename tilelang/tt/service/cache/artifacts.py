@@ -172,7 +172,7 @@ def _read_line(file: BinaryIO) -> dict[str, Any] | None:
 
 def _check_header(line: dict[str, Any] | None, name: str) -> None:
     if line is None or line.get("format") != _FORMAT:
-        raise _foreign(name, "something else")
+        raise _foreign(name, "another kind of file")
     if line.get("version") != _VERSION:
         raise _foreign(name, f"version {line.get('version')!r}")
     found, expected = line.get("origin"), origin()
