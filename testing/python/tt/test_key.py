@@ -12,6 +12,7 @@ from tvm import tirx
 
 from tilelang.tt import Device, apply_tt_defaults, errors, infer_default_tt_schedule
 from tilelang.tt.service import key as key_module
+from tilelang.tt.service import origin
 from tilelang.tt.service.key import fingerprint, key_of
 from tilelang.tt.service.request import Request
 
@@ -227,19 +228,19 @@ def test_the_order_of_options_does_not_matter(kernel):
 
 def test_the_code_is_a_part(kernel, monkeypatch, tmp_path):
     before = key(kernel)
-    files = key_module._files()
+    files = origin._files()
     assert {"service/key.py", "passes.py"} < set(files)
     assert any(name.startswith("libtilelang_tt_passes") for name in files)
     assert any(name.startswith("_native") for name in files)
     changed = tmp_path / "passes.py"
     changed.write_text(files["passes.py"].read_text() + "\n")
-    monkeypatch.setattr(key_module, "_files", lambda: files | {"passes.py": changed})
-    key_module._code.cache_clear()
+    monkeypatch.setattr(origin, "_files", lambda: files | {"passes.py": changed})
+    origin._code.cache_clear()
     try:
         assert key(kernel) != before
     finally:
         monkeypatch.undo()
-        key_module._code.cache_clear()
+        origin._code.cache_clear()
     assert key(kernel) == before
 
 

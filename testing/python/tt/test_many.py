@@ -225,11 +225,11 @@ def test_kernel_that_an_executor_has_lost():
     assert str(lost) == "TT989: kernel main was lost by the executor: OSError: no such worker"
 
 
-@pytest.mark.parametrize("change", ["identity", "key"])
+@pytest.mark.parametrize("change", ["origin", "key"])
 def test_worker_of_another_version(change, monkeypatch):
     with monkeypatch.context() as patch:
-        if change == "identity":
-            patch.setattr(many, "identity", lambda: {"tilelang-tt": "0.0.1", "host": "none"})
+        if change == "origin":
+            patch.setattr(many, "origin", lambda: {"tilelang-tt": "0.0.1", "host": "none", "code": ""})
         frames = []
         with pytest.raises(AssertionError):
             compile_many(gemms(1), executor=Keeping(frames))
@@ -237,7 +237,7 @@ def test_worker_of_another_version(change, monkeypatch):
     answer = many.compile_bytes(worker.pack({**header, "key": "0" * 64}, payload))
     with pytest.raises(errors.WorkerError, match=r"TT988: a worker has .*; expected ") as caught:
         many._read(answer)
-    assert ("0.0.1" if change == "identity" else "000000000000") in str(caught.value)
+    assert ("0.0.1" if change == "origin" else "000000000000") in str(caught.value)
 
 
 class Keeping(Executor):

@@ -16,13 +16,12 @@ import json
 from collections import OrderedDict
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from .. import _host, _library, _native
-from .._version import __version__
+from .. import _host, _native
 from ..device import Device
+from .origin import origin
 
 if TYPE_CHECKING:
     from tvm.tirx import PrimFunc
@@ -42,7 +41,7 @@ def key_of(name: str, func: "PrimFunc", device: Device | None, options: str) -> 
     """
     if device is None and not (func.attrs and "tt_device" in func.attrs):
         device = _default_device()
-    parts = [name, _digest_of(func), _text_of(device), options, code_digest()]
+    parts = [name, _digest_of(func), _text_of(device), options, origin()]
     return sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -82,21 +81,3 @@ def _default_device() -> Device:
 @cache
 def _text_of(device: Device | None) -> str:
     return json.dumps(None if device is None else device.to_dict(), sort_keys=True)
-
-
-@cache
-def code_digest() -> str:
-    """What compiles: the host, and this package down to its bytes."""
-    digest = sha256(json.dumps([str(_host.require_host()), __version__]).encode())
-    for name, path in sorted(_files().items()):
-        content = path.read_bytes()
-        digest.update(json.dumps([name, len(content)]).encode() + content)
-    return digest.hexdigest()
-
-
-def _files() -> dict[str, Path]:
-    """The files of this package by their names in it. An editable install keeps the native ones elsewhere."""
-    package = Path(__file__).parents[1]
-    native = _library.passes_path().parent
-    found = {path.relative_to(package).as_posix(): path for path in package.rglob("*.py")}
-    return found | {path.name: path for path in native.iterdir() if path.suffix in (".so", ".dylib")}

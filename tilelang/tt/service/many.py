@@ -14,11 +14,12 @@ from .artifact import Artifact
 from .cache import cache as results
 from .compiled import CompiledKernel
 from .entry import Entry
+from .origin import in_words, origin
 from .pool import WorkerPool, shared_pool
 from .progress import open_bar
 from .request import Request
 from .stages import compile_request
-from .worker import described, identity, pack, revived, unpack
+from .worker import described, pack, revived, unpack
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -105,15 +106,16 @@ def compile_bytes(frame: bytes) -> bytes:
     """
     try:
         header, payload = _frame(frame)
-        ours = identity()
-        if header["identity"] != ours:
-            raise refusal("TT988", f"a worker has {_say(ours)}; expected {_say(header['identity'])}, as the caller has")
+        ours = origin()
+        if header["origin"] != ours:
+            found, expected = in_words(ours), in_words(header["origin"])
+            raise refusal("TT988", f"a worker has {found}; expected {expected}, as the caller has")
         request = Request.from_bytes(payload)
         if request.key != header["key"]:
             raise refusal(
                 "TT988",
-                f"a worker has {_say(ours)} and other code in it than the caller: kernel {request.name} has the key "
-                f"{request.key[:12]}; expected {header['key'][:12]}",
+                f"a worker has the key {request.key[:12]} for kernel {request.name}; expected {header['key'][:12]}, as "
+                "the caller has",
             )
         found_in = None
         if header["cache"]:
@@ -124,10 +126,6 @@ def compile_bytes(frame: bytes) -> bytes:
     except Exception as error:
         return pack(described(error))
     return pack({"found_in": found_in}, entry.to_bytes())
-
-
-def _say(versions: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _refuse_bad_options(executor: Any, workers: Any, timeout: Any, errors: Any) -> None:
@@ -169,7 +167,7 @@ def _sender(
 ) -> Iterator[_Sender]:
     """What sends a request to where it is compiled."""
     if isinstance(executor, Executor):
-        header = {"identity": identity(), "cache": cache}
+        header = {"origin": origin(), "cache": cache}
         yield lambda request: executor.submit(compile_bytes, pack({**header, "key": request.key}, request.to_bytes()))
     elif workers is None:
         with _waiting(executor or shared_pool(), timeout) as send:

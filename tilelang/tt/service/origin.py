@@ -1,10 +1,12 @@
-"""What has compiled: the host, and this package down to its bytes."""
+"""What compiles: the host, and this package down to its bytes."""
 
+import json
+from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from .. import _host, _native
+from .. import _host, _library
 from .._version import __version__
 
 
@@ -13,13 +15,23 @@ def origin() -> dict[str, str]:
     return {"host": str(_host.require_host()), "tilelang-tt": __version__, "code": _code()}
 
 
+def in_words(origin: Mapping[str, str]) -> str:
+    """For a message."""
+    return f"tilelang-tt {origin['tilelang-tt']} (code {origin['code'][:12]}) on {origin['host']}"
+
+
 @cache
 def _code() -> str:
     digest = sha256()
-    package = Path(__file__).parents[1]
-    native = Path(_native.__file__).parent
-    found = {path.relative_to(package).as_posix(): path for path in package.rglob("*.py")}
-    found |= {path.name: path for path in native.iterdir() if path.suffix in (".so", ".dylib")}
-    for name, path in sorted(found.items()):
-        digest.update(f"{name}\n".encode() + sha256(path.read_bytes()).digest())
+    for name, path in sorted(_files().items()):
+        content = path.read_bytes()
+        digest.update(json.dumps([name, len(content)]).encode() + content)
     return digest.hexdigest()
+
+
+def _files() -> dict[str, Path]:
+    """The files of this package by their names in it. An editable install keeps the native ones elsewhere."""
+    package = Path(__file__).parents[1]
+    native = _library.passes_path().parent
+    found = {path.relative_to(package).as_posix(): path for path in package.rglob("*.py")}
+    return found | {path.name: path for path in native.iterdir() if path.suffix in (".so", ".dylib")}

@@ -1,6 +1,5 @@
 """A worker as its parent sees it: a process that is started, asked, and ended, with what it has printed."""
 
-import json
 import math
 import os
 import re
@@ -18,7 +17,8 @@ from typing import IO, Any, cast
 
 from .. import logs
 from ..errors import WorkerError, refusal
-from .worker import identity, pack, unpack
+from .origin import in_words, origin
+from .worker import pack, unpack
 
 log = getLogger("tilelang.tt.worker")
 
@@ -76,7 +76,7 @@ class WorkerProcess:
         settings = {"preload": preload, "memory_limit": memory_limit}
         hello, _ = self._ask(settings, b"", _START_SECONDS, cancelled, None)
         self._resident = hello["resident"]
-        self._recognize(hello["identity"])
+        self._recognize(hello["origin"])
         log.info("worker %d has started", self._process.pid)
 
     def ask(
@@ -155,10 +155,10 @@ class WorkerProcess:
         cast(IO[bytes], self._process.stdout).close()
 
     def _recognize(self, theirs: dict[str, str]) -> None:
-        ours = identity()
+        ours = origin()
         if theirs != ours:
             self.end()
-            found, expected = (json.dumps(one)[1:-1] for one in (theirs, ours))
+            found, expected = in_words(theirs), in_words(ours)
             raise self._lost("TT975", f"a worker runs {found}; expected {expected}: start this process again")
 
     def _ask(

@@ -20,8 +20,7 @@ from threading import Thread
 from typing import Any, NoReturn
 
 from .. import _host, errors
-from .._version import __version__
-from .key import code_digest
+from .origin import origin
 
 _PREFIX = struct.Struct("<4sIQ")  # what it is, and the sizes of a header in JSON and of a body
 _MAGIC = b"TTW1"
@@ -55,11 +54,6 @@ def unpack(received: bytearray) -> tuple[dict[str, Any], bytes] | None:
     return header, body
 
 
-def identity() -> dict[str, str]:
-    """What parent and child must agree in, so that a result does not depend on which of them has computed it."""
-    return {"tilelang-tt": __version__, "code": code_digest()[:12], "host": str(_host.require_host())}
-
-
 def _compile(payload: bytes) -> bytes:
     from .request import Request
     from .stages import compile_request
@@ -89,7 +83,7 @@ def main(descriptor: int) -> NoReturn:
     settings, _ = frames.get()
     _prepare(settings["preload"])
     _limit_memory(settings["memory_limit"])
-    connection.sendall(pack({"identity": identity(), "resident": _resident()}))
+    connection.sendall(pack({"origin": origin(), "resident": _resident()}))
     while True:
         header, payload = frames.get()
         connection.sendall(_answer(header["task"], header["seconds"], payload))

@@ -1,5 +1,5 @@
 """A worker that preloads this is not of its parent's version."""
 
-from tilelang.tt.service import worker
+from tilelang.tt.service import origin
 
-worker.__version__ = "0.0.1"
+origin.__version__ = "0.0.1"
