@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from .._whole_file import whole_file
 from ..errors import TTError, refusal
 from .model import Kernel, Launch, PlanFile
 from .schema import Json, Misfit, Place, Repeated, Texts, encode, shape_of, shown
@@ -69,14 +70,8 @@ def save(plan: "Plan", path: "str | PathLike[str]") -> None:
         OSError: The file cannot be written.
     """
     data = to_json(plan).encode()
-    target = Path(os.path.realpath(path))
-    beside = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
-    try:
-        beside.write_bytes(data)
-        os.replace(beside, target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        file.write(data)
 
 
 def load(path: "str | PathLike[str]") -> "Plan":

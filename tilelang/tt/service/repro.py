@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _host
 from .._counters import counters
 from .._version import __version__
+from .._whole_file import whole_file
 from ..device import as_attribute
 from .request import Request
 from .transport import decode, encode
@@ -118,7 +119,8 @@ def _store(name: str, text: str) -> Path | None:
                 _log.warning("no more than %d reproducers are written by one process", MOST)
                 return None
             folder.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, text)
+            with whole_file(path, 0o600) as file:
+                file.write(text.encode())
             counters.count("repro", "written")
             return path
     _log.warning("there is no folder for a reproducer; set %s", FOLDER)
@@ -128,19 +130,6 @@ def _store(name: str, text: str) -> Path | None:
 def _folders() -> Iterator[Path]:
     yield Path(os.environ.get(FOLDER) or Path.cwd())
     yield Path(tempfile.gettempdir())
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """All of it or nothing, whoever else writes the same file."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tt-repro-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
 
 
 def described(error: BaseException) -> str:

@@ -7,16 +7,15 @@ path, or is run.
 
 import json
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from os import PathLike
-from pathlib import Path
 from typing import Any, BinaryIO
 
+from ..._whole_file import whole_file
 from ...errors import TTError, refusal
 from ..artifact import Artifact
 from ..entry import Entry
@@ -58,17 +57,10 @@ def save_cache_artifacts(path: "str | PathLike[str]", *, used_only: bool = False
         OSError: The file cannot be written.
         OptionError: ``TILELANG_TT_CACHE_SIZE`` is no size.
     """
-    target = Path(os.path.realpath(path))
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        with beside.open("xb") as file:
-            saved = _write(file, cache.entries(used_only=used_only))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        saved = _write(file, cache.entries(used_only=used_only))
+        file.flush()
+        os.fsync(file.fileno())
     return saved
 
 
