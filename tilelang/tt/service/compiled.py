@@ -124,14 +124,12 @@ class CompiledKernel:
         mode: ``"inline"``, ``"subprocess"``, ``"async"``, or ``"many"`` of :func:`compile_many`.
     """
 
-    def __init__(
-        self, request: Request, mode: str, artifact: Artifact | None = None, found_in: str | None = None
-    ) -> None:
+    def __init__(self, request: Request, mode: str, work: Work) -> None:
         self._request = request
-        self._work = Work(artifact, found_in)
+        self._work = work
         self.mode = mode
-        if artifact is None:
-            weakref.finalize(self, self._work.cancelled.set).atexit = False
+        if not work.done.done():
+            weakref.finalize(self, work.cancelled.set).atexit = False
 
     def __repr__(self) -> str:
         state = "not compiled" if self.error else "ready" if self.ready else "being compiled"
@@ -258,7 +256,10 @@ class CompiledKernel:
 
     @property
     def found_in(self) -> str | None:
-        """Which cache had it, ``"memory"`` or ``"disk"``; None where it was compiled. It waits until it is ready."""
+        """Which cache had it, ``"memory"`` or ``"disk"``; None where it was compiled. It waits until it is ready.
+
+        Of :func:`compile_many` over an executor it may be the cache of the worker's machine.
+        """
         self._wait_for(self._work.ready)
         return self._work.found_in
 
@@ -298,5 +299,8 @@ class CompiledKernel:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """What each stage took, and each pass in it, as ``"shard/tt.InferDefaultTTShard"``. It waits for them."""
+        """What each stage took, and each pass in it, as ``"shard/tt.InferDefaultTTShard"``. It waits for them.
+
+        What comes from a cache has those of its compilation.
+        """
         return dict(self._artifact.entry.seconds)

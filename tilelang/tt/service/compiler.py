@@ -70,7 +70,7 @@ def compile(
     call = Call.of(kernel, device, options, name) if cache else None
     recalled = results.recall(call) if call else None
     if recalled:
-        return CompiledKernel(recalled[0], mode, recalled[1], "memory")
+        return CompiledKernel(recalled[0], mode, Work(recalled[1], "memory"))
     request = Request.of(kernel, device, options, name)
 
     def remember(artifact: Artifact) -> None:
@@ -78,15 +78,15 @@ def compile(
             results.remember(call, request, artifact)
 
     if mode == "async":
-        handle = CompiledKernel(request, mode)
-        compile_in_background(background(handle._work), request, remember)
-        return handle
+        work = Work()
+        compile_in_background(background(work), request, remember)
+        return CompiledKernel(request, mode, work)
     compiler = partial(_compile, timeout=timeout, pool=(pool or shared_pool()) if mode == "subprocess" else None)
     if not cache:
-        return CompiledKernel(request, mode, Artifact(compiler(request)))
+        return CompiledKernel(request, mode, Work(Artifact(compiler(request))))
     artifact, found_in = results.fetch(request, compiler)
     remember(artifact)
-    return CompiledKernel(request, mode, artifact, found_in)
+    return CompiledKernel(request, mode, Work(artifact, found_in))
 
 
 def _compile(request: Request, timeout: float | None, pool: WorkerPool | None) -> Entry:
@@ -122,10 +122,10 @@ def _search(
     drawn = is_wanted(progress)
     subject = subject_of(kernel, space, request_of)
     request = subject.variant(None, {})
-    handle = CompiledKernel(request, "async")
-    searcher = Searcher(space, subject, background(handle._work), request, on_step, drawn)
+    work = Work()
+    searcher = Searcher(space, subject, background(work), request, on_step, drawn)
     compile_in_background(searcher.compiler, request, searcher.run, alone=True)
-    return handle
+    return CompiledKernel(request, "async", work)
 
 
 def _check(mode: str, timeout: float | None, pool: WorkerPool | None, search: Any, progress: Any, on_step: Any) -> None:

@@ -12,7 +12,7 @@ from ..device import Device
 from ..errors import CompilerKilledError, TTError, refusal
 from .artifact import Artifact
 from .cache import cache as results
-from .compiled import CompiledKernel
+from .compiled import CompiledKernel, Work
 from .entry import Entry
 from .origin import in_words, origin
 from .pool import WorkerPool, shared_pool
@@ -275,7 +275,7 @@ def _in_order(places: list[Request | TTError], outcomes: dict[str, _Outcome], er
         if isinstance(outcome, Exception) or isinstance(place, TTError):
             found.append(outcome)
         else:
-            found.append(CompiledKernel(place, "many", *outcome))
+            found.append(CompiledKernel(place, "many", Work(*outcome)))
     failed = [one for one in found if isinstance(one, Exception)]
     if failed and errors == "raise":
         if len(failed) > 1 and hasattr(failed[0], "add_note"):  # Python 3.11
