@@ -43,12 +43,13 @@ def kill(pid, stored):
 if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     kernels = [gemm(64 * (1 + number)) for number in range(count)]
-    os.environ["TILELANG_TT_CACHE_DIR"] = tempfile.mkdtemp()
     options = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
-    with LocalCluster(n_workers=3, threads_per_worker=1, **options) as cluster, Client(cluster) as client:
-        victim = next(iter(client.run(os.getpid).values()))
-        Thread(target=kill, args=(victim, count), daemon=True).start()
-        for run in ("first", "second"):
-            compiled = compile_many(kernels, DEVICES, executor=client.get_executor(), progress=True)
-            cached = sum(kernel.found_in is not None for kernel in compiled)
-            print(f"{run} run: {len(compiled)} kernels, {cached} from the cache")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TILELANG_TT_CACHE_DIR"] = folder
+        with LocalCluster(n_workers=3, threads_per_worker=1, **options) as cluster, Client(cluster) as client:
+            victim = next(iter(client.run(os.getpid).values()))
+            Thread(target=kill, args=(victim, count), daemon=True).start()
+            for run in ("first", "second"):
+                compiled = compile_many(kernels, DEVICES, executor=client.get_executor(), progress=True)
+                cached = sum(kernel.found_in is not None for kernel in compiled)
+                print(f"{run} run: {len(compiled)} kernels, {cached} from the cache")
