@@ -72,9 +72,6 @@ class _Last(Generic[_Value]):
         if len(self._values) > self._limit:
             self._values.popitem(last=False)
 
-    def pop(self, key: Hashable) -> None:
-        self._values.pop(key, None)
-
     def clear(self) -> None:
         self._values.clear()
 
