@@ -48,6 +48,11 @@ def hang():
         time.sleep(1)
 
 
+def interrupt_the_parent_and_hang():
+    os.kill(os.getppid(), signal.SIGINT)
+    hang()
+
+
 def hang_with_the_gil():
     ctypes.PyDLL(None).pause()
 
