@@ -22,7 +22,8 @@ nitpick_ignore_regex = [
     (
         r"py:.*",
         r"tvm\..*|IRModule|PrimFunc|Target|Var|(os\.)?PathLike|_pytest\..*|numpy\..*|np\..*|npt\..*|IntArray|tilelang\.tt\.plan\.text\..*"
-        r"|(.*\.)?ModuleOrFunc|collections\.abc\..*",
+        r"|(.*\.)?ModuleOrFunc|collections\.abc\..*|concurrent\.futures|Executor|CancelledError|threading\.Event"
+        r"|pathlib\.Path|_thread\..*|tilelang\.tt\.service\.(request\.Request|compiled\.Work)",
     ),
     (r"py:class", r"tilelang\.tt\.errors\._Coded"),
 ]

@@ -186,7 +186,7 @@ class CompiledKernel:
 
     @property
     def error(self) -> BaseException | None:
-        """Why nothing has been compiled, and will not be: what the kernel is refused with, or what befell the compiler.
+        """What the kernel is refused with, or what befell the compiler, so that nothing will be compiled; else None.
 
         Calls of a refused kernel raise it. Where it is the compiler that failed, they go on with the kernel as it came.
         """

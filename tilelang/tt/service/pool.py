@@ -92,7 +92,7 @@ class WorkerPool:
         """Have a task done by a worker.
 
         Args:
-            task: A name that :mod:`tilelang.tt.service.worker` knows.
+            task: A name that ``tilelang.tt.service.worker`` knows.
             payload: What it is about.
             timeout: Seconds, other than those of the pool.
             cancelled: Once it is set, nobody needs the result, and the worker is ended.

@@ -67,7 +67,7 @@ class CacheStats:
 
 
 class Cache:
-    """The results of compilations. One of them serves a process: ``tilelang.tt.cache``.
+    """The results of compilations. One of them, ``tilelang.tt.cache``, serves a process.
 
     The environment variables are read at each use of the disk.
     """
@@ -81,7 +81,7 @@ class Cache:
 
     @property
     def directory(self) -> Path | None:
-        """The folder on disk: ``TILELANG_TT_CACHE_DIR``, else one in the user's folder of caches; None for none."""
+        """The folder on disk, by ``TILELANG_TT_CACHE_DIR``, else one in the user's folder of caches; None for none."""
         given = os.environ.get("TILELANG_TT_CACHE_DIR")
         if given is not None:
             return Path(given).expanduser().absolute() if given else None
@@ -89,7 +89,7 @@ class Cache:
 
     @property
     def limit(self) -> int:
-        """Bytes that the entries on disk may have: ``TILELANG_TT_CACHE_SIZE``, else 1 GiB.
+        """Bytes that the entries on disk may have, by ``TILELANG_TT_CACHE_SIZE``, else 1 GiB.
 
         Raises:
             OptionError: The variable is no number of bytes.
