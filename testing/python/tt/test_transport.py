@@ -219,7 +219,7 @@ def test_a_text_that_is_changed_in_one_place_is_another_kernel_or_none(gemm_text
 
 
 def references(node):
-    return list(transport._references(node))
+    return [(node["data"], key) for key in transport._keys(node)]
 
 
 def change(value):

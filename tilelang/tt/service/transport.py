@@ -7,7 +7,7 @@ of whoever wrote it. TVMScript is code, and is not used here.
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +28,8 @@ _FUNCTION, _MODULE = "tirx.PrimFunc", "ir.IRModule"
 # Types of nodes that the hosts make of their fields. Nothing that holds code or opens files is among them: a module of
 # machine code, and a function of the process, are types of other families.
 _FAMILIES = ("ir.", "prim.", "relax.", "s_tir.", "target.", "tirx.", "tl.")
+# Of these, what says where something was written.
+_PLACES = ("ir.SequentialSpan", "ir.SourceName", "ir.Span")
 # Those that are known by name to every process of the host.
 _NAMED = ("ir.Op", "ir.SourceName", "target.TargetKind", "tirx.Axis")
 
@@ -104,8 +106,11 @@ def encode(func: "PrimFunc", *, places: bool = False) -> str:
         text = str(save_json(func))
     except Exception as error:
         raise refusal("TT977", f"the host cannot write the kernel as JSON: {error}") from error
-    graph = None if places and _SMALL.search(text) is None else json.loads(text)
-    if graph is not None:
+    has_small = _SMALL.search(text) is not None
+    if places and not has_small:
+        return text
+    graph = json.loads(text)
+    if has_small:
         _check_floats(graph)
     return text if places else _dump(_without_places(graph))
 
@@ -192,7 +197,8 @@ class _Checked:
         node = self._nodes[index]
         if not isinstance(node, dict) or not {"type"} <= node.keys() <= {"type", "data"} or not _is_text(node["type"]):
             raise _refused(f"node {index} is {_short(node)}; expected an object of type and data")
-        type_key, data = node["type"], node.get("data")
+        type_key: str = node["type"]
+        data: Any = node.get("data")
         where = f"node {index} of type {_short(type_key)}"
         if type_key in _LEAVES:
             if not _LEAVES[type_key](data):
@@ -203,8 +209,8 @@ class _Checked:
         else:
             self._check_fields(where, type_key, data)
         depth = 0
-        for container, key in _references(node):
-            found = container[key]
+        for key in _keys(node):
+            found = data[key]
             if type(found) is not int or not 0 <= found < index:
                 raise _refused(f"{where} refers to {_short(found)}; expected a node before it")
             depth = max(depth, self._depths[found])
@@ -249,13 +255,17 @@ class _Checked:
         )
 
 
-def _references(node: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """Where in a node the index of another one stands: what holds it, and its key in that."""
+def _keys(node: dict[str, Any]) -> Iterable[Any]:
+    """Under which keys of its data a node has the index of another one."""
     type_key = node["type"]
-    if type_key in _CONTAINERS:
-        yield from ((node["data"], position) for position in range(len(node["data"])))
-    elif type_key not in _LEAVES:
-        yield from ((node["data"], name) for name, field in (_fields(type_key) or {}).items() if field.inline is None)
+    return range(len(node["data"])) if type_key in _CONTAINERS else _names(type_key)
+
+
+@cache
+def _names(type_key: str) -> tuple[str, ...]:
+    """The fields of a type that refer to nodes."""
+    fields = {} if type_key in _LEAVES else _fields(type_key) or {}
+    return tuple(name for name, field in fields.items() if field.inline is None)
 
 
 @cache
@@ -286,25 +296,20 @@ def _kinds(type_key: str) -> frozenset[str]:
 
 def _without_places(graph: Any) -> Any:
     """The same nodes but for spans, and what only they refer to."""
-    nodes = graph["nodes"]
-    needed = [False] * len(nodes)
-    needed[graph["root_index"]] = True
-    for index in range(len(nodes) - 1, -1, -1):
-        if needed[index]:
-            for container, key in _references(nodes[index]):
-                if key != "span":
-                    needed[container[key]] = True
     kept: list[Any] = [{"type": "None"}]
-    moved: dict[int, int] = {}
-    for index, node in enumerate(nodes):
-        if not needed[index]:
+    moved: list[int] = []
+    places: set[int] = set()
+    for index, node in enumerate(graph["nodes"]):
+        type_key: str = node["type"]
+        data: Any = node.get("data")
+        if type_key in _PLACES or (type_key == "ffi.Array" and data and places.issuperset(data)):
+            places.add(index)
+        if index in places or type_key == "None":
+            moved.append(0)
             continue
-        if node["type"] == "None":
-            moved[index] = 0
-            continue
-        for container, key in _references(node):
-            container[key] = 0 if key == "span" else moved[container[key]]
-        moved[index] = len(kept)
+        for key in _keys(node):
+            data[key] = moved[data[key]]
+        moved.append(len(kept))
         kept.append(node)
     return {"root_index": moved[graph["root_index"]], "nodes": kept}
 
