@@ -397,7 +397,7 @@ def test_threads_call_while_plans_change(arrays):
 def test_as_many_candidates_as_are_wanted(kernel):
     handle = searched(kernel, **{**ONE, "tiles": ((16, 32), (8, 32))}, max_candidates=2)
     assert len(handle.history) == 3
-    assert handle.explain().endswith("ended: 2 of 5 candidates have been tried")
+    assert handle.explain().endswith("ended: 2 of 5 candidates have been tried, as many as max_candidates allows")
 
 
 def test_no_more_time_than_there_is(kernel):

@@ -269,8 +269,12 @@ class Searcher:
             bar.update(number - 1, len(chosen), self._so_far())
             self._record(self._step(number, candidate))
         bar.update(len(chosen), len(chosen), self._so_far())
-        all_of = f"all {len(candidates)}" if len(chosen) == len(candidates) else f"{len(chosen)} of {len(candidates)}"
-        self._work.ending = f"{all_of} candidates have been tried"
+        tried, all_ = len(chosen), len(candidates)
+        self._work.ending = (
+            f"all {all_} candidates have been tried"
+            if tried == all_
+            else f"{tried} of {all_} candidates have been tried, as many as max_candidates allows"
+        )
         self._keep(request)
 
     def _begin(self, first: Artifact) -> None:
