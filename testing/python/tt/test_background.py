@@ -16,6 +16,7 @@ from support.compilers import PATIENCE, Gate, Here
 
 from tilelang.tt import compile as compile_kernel
 from tilelang.tt import counters, errors
+from tilelang.tt.service import background
 
 SHAPE = {"M": 32, "N": 64, "K": 32, "block_M": 32, "block_N": 32, "dtype": "float32"}
 
@@ -291,3 +292,69 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def test_a_process_that_was_forked_off_has_threads_of_its_own(tmp_path):
     assert run_program(FORKING, tmp_path) == "7\n"
+
+
+LEAVING = """
+import os, threading
+from tvm.script import tirx as T
+from tilelang.tt import compile
+from tilelang.tt.service import compiled, key
+from tilelang.tt.service.stages import compile_request
+
+@T.prim_func
+def double(A: T.Buffer((64,), "float32"), C: T.Buffer((64,), "float32")):
+    bx = T.launch_thread("blockIdx.x", 64)
+    C[bx] = A[bx] * T.float32(2)
+
+begun, let = threading.Event(), threading.Event()
+
+class Gate:
+    def compile(self, request, **how):
+        begun.set()
+        let.wait(60)
+        return compile_request(request)
+
+kernel = compile(double, mode="async", pool=Gate())
+begun.wait(60)
+with key._recent_lock, compiled._counting:  # as another thread may
+    child = os.fork()
+    if child == 0:
+        try:
+            kernel.wait(60)
+        except Exception as error:
+            print(type(error).__name__, kernel.done, kernel.ready, flush=True)
+        print(kernel.stats.count("eager_runs"), compile(double).key == kernel.key, flush=True)
+        os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+let.set()
+print(kernel.wait(60).ready)
+"""
+
+
+def test_nobody_waits_for_threads_that_a_fork_has_left_behind(tmp_path):
+    assert run_program(LEAVING, tmp_path) == "CompileCancelledError True False\nNone True\n7\nTrue\n"
+
+
+def test_a_thread_that_cannot_be_started_leaves_nothing_behind(kernel, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(background, "_background", background.Background())
+        patched.setattr(threading.Thread, "start", refuse)
+        for _ in range(5):
+            with pytest.raises(RuntimeError, match="new thread"):
+                compile_kernel(kernel, mode="async", pool=Here(), cache=False)
+        patched.undo()
+        assert compile_kernel(kernel, mode="async", pool=Here(), cache=False).wait(PATIENCE).ready
+
+
+@pytest.mark.parametrize("how", [{"device": "blackhole_p150"}, {"policy": "strided"}, {"kernel": "main"}])
+def test_a_kernel_takes_the_same_before_and_after_it_is_compiled(kernel, arrays, gate, how):
+    handle = compile_kernel(kernel, mode="async", pool=gate)
+    for _ in range(2):
+        with pytest.raises(TypeError, match=next(iter(how))):
+            handle.run(*arrays, **how)
+        assert handle.run(*arrays, time_limit_s=PATIENCE, seed=1).result.shape == (32, 64)
+        gate.open()
+        handle.wait(PATIENCE)

@@ -54,18 +54,23 @@ class Background:
         _close_at_exit()
         with self._lock:
             self._unfinished.add(work)
-            if alone:
-                self._start(self._do, work, task)
-                return
+            try:
+                if alone:
+                    self._start(self._do, work, task)
+                    return
+                if self._shared < min(_MOST_THREADS, len(self._unfinished)):
+                    self._start(self._do_all)
+                    self._shared += 1
+            except RuntimeError:  # there can be no more threads
+                if alone or not self._shared:
+                    self._unfinished.discard(work)
+                    raise
             self._tasks.put((work, task))
-            if self._shared < min(_MOST_THREADS, len(self._unfinished)):
-                self._shared += 1
-                self._start(self._do_all)
 
     def _start(self, target: Callable[..., None], *arguments: Any) -> None:
         thread = Thread(target=target, args=arguments, name="tilelang.tt.background", daemon=True)
-        self._threads.add(thread)
         thread.start()
+        self._threads.add(thread)
 
     def _do_all(self) -> None:
         while (item := self._tasks.get()) is not None:
@@ -76,9 +81,20 @@ class Background:
         try:
             task()
         finally:
+            work.end()
             with self._lock:
                 self._unfinished.discard(work)
-            work.end()
+
+    def leave(self) -> None:
+        """In a process that was forked off: let nobody there wait for threads that it does not have."""
+        for work in self._unfinished:
+            work.leave(
+                refusal(
+                    "TT981",
+                    "the compilation goes on in the process that this one was forked off, and not here; calls run the "
+                    "kernel as it came\nhelp: compile it again",
+                )
+            )
 
     def close(self) -> None:
         """Cancel all work and wait until it has ended."""
@@ -105,6 +121,7 @@ def _close_at_exit() -> None:
 def _begin_again() -> None:
     """A child that has been forked off has none of the threads."""
     global _background
+    _background.leave()
     _background = Background()
 
 

@@ -1,11 +1,12 @@
 """What compiling gives its caller, in every mode: a kernel that can be called, with all that is known of it."""
 
+import os
 import weakref
 from collections.abc import Generator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
     from tvm.tirx import PrimFunc
 
     from ..executor import Execution
+
+
+_counting = Lock()
+
+
+def _renew_lock() -> None:
+    """In a child process, a thread that holds the lock is not there."""
+    global _counting
+    _counting = Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 @dataclass
@@ -40,11 +53,10 @@ class Stats:
     background_started: int = 0
     background_finished: int = 0
     optimized_runs: int = 0
-    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def count(self, event: str) -> None:
         """Something has happened once more; calls of several threads are all counted."""
-        with self._lock:
+        with _counting:
             setattr(self, event, getattr(self, event) + 1)
         counters.count("compile", event)
 
@@ -112,6 +124,12 @@ class Work:
         """Nothing more is done."""
         self.done.set_result(None)
 
+    def leave(self, error: BaseException) -> None:
+        """End in a process that was forked off: those who work on it, and who hold its locks, are not there."""
+        if self.current is None and self.error is None:
+            self.error = error
+        self.ready = self.done = _ENDED
+
 
 class CompiledKernel:
     """A kernel that can be called like the original, on arrays of numpy or tensors of torch.
@@ -150,10 +168,10 @@ class CompiledKernel:
         return self.run(*arrays).result
 
     def run(self, *arrays: Any, **how: Any) -> "Execution":
-        """Execute the kernel as :func:`tilelang.tt.executor.run` does, and give all that is known of it.
+        """Execute the kernel as :meth:`tilelang.tt.executor.Executable.run` does, and give all that is known of it.
 
         Raises:
-            TTError: The kernel has been refused, or as :func:`tilelang.tt.executor.run`.
+            TTError: The kernel has been refused, or as there.
         """
         work = self._work
         artifact = work.current
@@ -164,10 +182,10 @@ class CompiledKernel:
             return artifact.executable.run(*arrays, **how)
         if work.refused and work.error is not None:
             raise work.error
-        from ..executor import run
+        from ..executor import Executable
 
         work.stats.count("eager_runs")
-        return run(self._request.func, *arrays, **{**self._request.inputs, **how})
+        return Executable.of(self._request.func, **self._request.inputs).run(*arrays, **how)
 
     @property
     def stats(self) -> Stats:

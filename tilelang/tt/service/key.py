@@ -13,6 +13,7 @@ for one: the same wheel gives the same keys on every machine.
 """
 
 import json
+import os
 from collections import OrderedDict
 from functools import cache
 from hashlib import sha256
@@ -49,6 +50,15 @@ def key_of(name: str, func: "PrimFunc", device: Device | None, options: str) -> 
 _recent: "OrderedDict[int, tuple[PrimFunc, str]]" = OrderedDict()
 _recent_lock = Lock()
 _MOST_RECENT = 64
+
+
+def _renew_lock() -> None:
+    """In a child process, a thread that holds the lock is not there."""
+    global _recent_lock
+    _recent_lock = Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _digest_of(func: "PrimFunc") -> str:
