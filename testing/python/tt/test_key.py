@@ -2,6 +2,7 @@
 
 import importlib.util
 
+import numpy as np
 import pytest
 import tvm_ffi
 from hypothesis import given
@@ -260,3 +261,21 @@ def test_names_are_told_apart(kernel):
 def test_what_cannot_be_compared_is_refused(kernel):
     with pytest.raises(errors.OpaqueKernelError, match=r"TT979: the kernel holds ffi\.Function"):
         key(kernel.with_attr("callback", [tvm_ffi.convert(print)]))
+
+
+@pytest.mark.parametrize("height", [32, np.int64(32), np.uint8(32), np.array(32)])
+def test_numbers_of_numpy_are_numbers(kernel, height):
+    expected = Request.of(kernel, None, {"tile_height": 32, "cores": [[0, 0, 1, 1]]}, None).key
+    options = {"cores": np.array([[0, 0, 1, 1]]), "tile_height": height}
+    assert Request.of(kernel, None, options, None).key == expected
+
+
+@pytest.mark.parametrize("options", [{"device": "wormhole_n150"}, [("tile_height", 32)], {"cores": object()}])
+def test_options_that_are_none(kernel, options):
+    with pytest.raises(errors.ArgumentError, match="TT103"):
+        Request.of(kernel, None, options, None)
+
+
+def test_a_device_that_is_none(kernel):
+    with pytest.raises(errors.DeviceError, match="TT303: found 5"):
+        Request.of(kernel, 5, None, None)

@@ -8,6 +8,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from multiprocessing import resource_tracker
 
 import pytest
+import tvm_ffi
 from support import kernels_tirx
 
 from tilelang.tt import WorkerPool, apply_tt_defaults, compile_many, counters, errors, set_logs
@@ -302,3 +303,10 @@ def test_dask_cluster_that_loses_a_worker(log):
         stored |= {key} if what == "stored" else set()
     assert stored == {kernel.key[:12] for kernel in compiled}
     assert {kernel.found_in for kernel in again} == {"memory"}
+
+
+def test_a_kernel_without_a_key_takes_its_place():
+    opaque = gemms(1)[0].with_attr("note", tvm_ffi.convert(lambda value: value))
+    first, second = compile_many([opaque, *gemms(1)], errors="return")
+    assert isinstance(first, errors.OpaqueKernelError)
+    assert second.ready

@@ -156,9 +156,11 @@ def _each(devices: Any) -> Iterable[Any]:
 
 def _ask(kernel: Any, device: Any, options: Mapping[str, Any] | None) -> Request | TTError:
     try:
-        return Request.of(kernel, device, options, None)
+        request = Request.of(kernel, device, options, None)
+        request.key  # noqa: B018  # or what is in the kernel has none
     except TTError as error:
         return error
+    return request
 
 
 @contextmanager
