@@ -20,6 +20,7 @@ from support import kernels_tirx, light_worker
 import tilelang.tt
 from tilelang.tt import WorkerPool, errors
 from tilelang.tt.service import pool as pools
+from tilelang.tt.service.worker import described, revived
 
 CASES = {case.name: case for case in kernels_tirx.CASES}
 LONG = 60.0  # seconds that no test waits for
@@ -374,3 +375,29 @@ def test_a_compiler_that_crashes_and_the_next_compile():
     assert f"\nreproducer: {reproducer}\n" in str(caught.value)
     assert "signal SIGSEGV" in reproducer.read_text(encoding="utf-8")
     assert compiled.plan.kernels == tilelang.tt.compile(kernel, cache=False).plan.kernels
+
+
+def test_an_error_that_is_made_of_more_than_its_text():
+    error = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no start")
+    again = revived(described(error))
+    assert type(error).__name__ in str(again)
+    assert str(error) in str(again)
+
+
+def test_what_is_no_path_is_passed_over(light, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, None, 3, "a\0b"])
+    with WorkerPool(preload=["support.faults"], timeout=LONG) as pool:
+        assert pid_of(pool)
+
+
+def test_a_process_without_standard_streams(light):
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.closerange(0, 3)
+            with WorkerPool(preload=["support.faults"], timeout=LONG) as pool:
+                status = 0 if pool.call("echo", b"child") == b"child" else 2
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0

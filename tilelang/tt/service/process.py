@@ -1,5 +1,6 @@
 """A worker as its parent sees it: a process that is started, asked, and ended, with what it has printed."""
 
+import fcntl
 import math
 import os
 import re
@@ -52,12 +53,12 @@ class WorkerProcess:
         self.growth = 0
         self._received = bytearray()
         self._output = bytearray()
-        self._socket, theirs = socket.socketpair()
+        self._socket, theirs = map(_beyond_standard, socket.socketpair())
         self._socket.setblocking(False)
         with theirs, logs.for_child() as (variables, descriptors):
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", _BOOT, str(theirs.fileno()), *sys.path],
+                    [sys.executable, "-c", _BOOT, str(theirs.fileno()), *_path()],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,  # of people, not of the protocol
                     stderr=subprocess.STDOUT,
@@ -229,6 +230,19 @@ class WorkerProcess:
         error = cast(WorkerError, refusal(code, message))
         error.last_output = self._output.decode(errors="replace")
         return error
+
+
+def _beyond_standard(end: socket.socket) -> socket.socket:
+    """The same, where what is printed cannot get into it: a daemon may have closed the standard streams."""
+    if end.fileno() > 2:
+        return end
+    with end:
+        return socket.socket(fileno=fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, 3))
+
+
+def _path() -> list[str]:
+    """What of ``sys.path`` is a path: Python passes over the rest, too."""
+    return [entry for entry in sys.path if isinstance(entry, str) and "\0" not in entry]
 
 
 def _milliseconds(deadline: float, cancelled: Event | None) -> float | None:

@@ -178,7 +178,10 @@ def _class_of(name: str) -> Any:
 
 def revived(described: dict[str, Any]) -> Exception:
     """The error that a worker has described: one of this package or a builtin, with what it said."""
-    error: Exception = _class_of(described["error"])(*described["args"])
+    try:
+        error: Exception = _class_of(described["error"])(*described["args"])
+    except TypeError:  # one that is made of more than its text
+        error = RuntimeError(f"{described['error']}: {described['args'][0]}")
     if not isinstance(error, errors.TTError):
         error.__cause__ = RuntimeError(f"in a worker:\n{described['traceback']}")
     return error
