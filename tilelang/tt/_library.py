@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -15,6 +16,8 @@ from ._imports import when_imported
 if TYPE_CHECKING:
     import ctypes
 
+# When this process began to read the package, in seconds since the epoch.
+READ_AT = time.time()
 _INTERNAL = ("tilelang.", "tvm.", "tvm_ffi.")
 
 _handle: "ctypes.CDLL | None" = None

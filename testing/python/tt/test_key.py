@@ -245,6 +245,20 @@ def test_the_code_is_a_part(kernel, monkeypatch, tmp_path):
     assert key(kernel) == before
 
 
+def test_code_that_was_replaced_after_it_was_read_has_no_name(monkeypatch):
+    """What runs is then not what the files say: no other process may take its results for those of the files."""
+    before = origin._code()
+    digests = {before}
+    for _ in range(2):
+        monkeypatch.setattr(origin._library, "READ_AT", 0.0)
+        origin._code.cache_clear()
+        digests.add(origin._code())
+    monkeypatch.undo()
+    origin._code.cache_clear()
+    assert origin._code() == before
+    assert len(digests) == 3
+
+
 def test_a_recent_kernel_is_not_taken_for_another(folder):
     """Addresses are used again, once nobody holds what was there."""
     for extent in range(200):

@@ -269,6 +269,15 @@ def test_cancelling(pool):
     assert pool.call("echo", b"the next", cancelled=threading.Event()) == b"the next"
 
 
+@pytest.fixture
+def interruptible():
+    """As at a terminal: a shell lets what it runs in the background ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_worker_and_is_not_swallowed(pool):
     pid = pid_of(pool)
     assert os.getsid(pid) == pid  # Ctrl-C of a terminal is for the caller
