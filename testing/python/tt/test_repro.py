@@ -110,7 +110,7 @@ def test_a_whole_compilation_is_reproduced(kernel, folder, tmp_path):
 def test_a_reproducer_has_what_is_needed_and_nothing_private(kernel, monkeypatch, folder, tmp_path):
     private = tmp_path / "secret project" / "kernels.py"
     error = RuntimeError(
-        f"cannot read {private} and /home/somebody/work/x.cc:12 at 0x7f1234567890\n  --> kernels_tirx.py:7\n"
+        f"cannot read {private} and /home/somebody/src/x.cc:12 at 0x7f1234567890\n  --> kernels_tirx.py:7\n"
     )
     break_stage(monkeypatch, "shard", error)
     with pytest.raises(errors.InternalError):
