@@ -211,6 +211,8 @@ log.debug("detail")
 
 
 def run_with(tmp_path, **environment):
+    others = {name: value for name, value in os.environ.items() if not name.startswith("TILELANG_TT_")}
+    environment = others | environment
     return subprocess.run(
         [sys.executable, "-P", "-c", PROGRAM], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
