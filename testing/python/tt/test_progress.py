@@ -80,21 +80,13 @@ def test_without_a_terminal_there_are_no_control_characters(drawn_on):
     assert "\x1b" not in no_terminal.getvalue()
 
 
-@pytest.mark.parametrize("wanted", [None, False])
-def test_quiet_without_a_terminal(drawn_on, wanted):
-    no_terminal = drawn_on(io.StringIO())
+@pytest.mark.parametrize(("stream", "wanted"), [(io.StringIO, None), (io.StringIO, False), (Terminal, False)])
+def test_quiet_without_a_terminal_and_where_nothing_is_wanted(drawn_on, stream, wanted):
+    drawn = drawn_on(stream())
     bar = open_bar("search gemm", wanted)
     bar.update(3, 10)
     bar.close()
-    assert no_terminal.getvalue() == ""
-
-
-def test_quiet_where_nothing_is_wanted(drawn_on):
-    terminal = drawn_on(Terminal())
-    bar = open_bar("search gemm", False)
-    bar.update(3, 10)
-    bar.close()
-    assert terminal.getvalue() == ""
+    assert drawn.getvalue() == ""
 
 
 def test_a_stream_that_is_closed_harms_nobody(drawn_on):
