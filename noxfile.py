@@ -20,7 +20,9 @@ HOSTS = {
     "tvm27": ["apache-tvm==0.27.0.post1", "apache-tvm-ffi==0.1.14.post1"],
     "tilelang": ["tilelang==0.1.15"],
 }
-TEST_REQUIREMENTS = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["test"]
+EXTRAS = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
+# The package itself comes as a wheel.
+TEST_REQUIREMENTS = [*EXTRAS["testing"], *(each for each in EXTRAS["test"] if not each.startswith("tilelang-tt"))]
 LINTED = ["tilelang", "tilelang_tt_pytest", "testing", "benchmarks", "examples", "docs", "tools", "noxfile.py"]
 WHEELS = Path("build/wheels")
 MAX_WHEEL_BYTES = 1_000_000
@@ -105,8 +107,7 @@ def fuzz(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Formatting, lints and types; all of them by configuration in pyproject.toml and .clang-format."""
-    dev = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["dev"]
-    session.install("--quiet", *dev, *TEST_REQUIREMENTS, "numpy")
+    session.install("--quiet", *EXTRAS["dev"], *TEST_REQUIREMENTS, "numpy")
     session.run("ruff", "check", *LINTED)
     session.run("ruff", "format", "--check", *LINTED)
     sources = [str(path) for path in sorted(Path("src").rglob("*")) if path.suffix in {".h", ".cc"}]
@@ -117,8 +118,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(name="format")
 def format_(session: nox.Session) -> None:
     """Rewrite the sources as ``lint`` wants them."""
-    dev = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]["dev"]
-    session.install("--quiet", *dev)
+    session.install("--quiet", *EXTRAS["dev"])
     session.run("ruff", "check", "--fix", *LINTED)
     session.run("ruff", "format", *LINTED)
     sources = [str(path) for path in sorted(Path("src").rglob("*")) if path.suffix in {".h", ".cc"}]

@@ -128,6 +128,14 @@ class CompileCancelledError(TTError, RuntimeError):
     """A compilation that was cancelled before there was a result."""
 
 
+class SuiteError(TTError, ValueError):
+    """Suites, stages or shards of tests that are not described right, or do not exist."""
+
+
+class ComparisonError(TTError, ValueError):
+    """Environments, results or files with which tests cannot be compared."""
+
+
 class WorkerError(TTError, RuntimeError):
     """A worker process that cannot be started, or that a task has lost.
 

@@ -15,6 +15,7 @@ from ..plan import text
 from . import opt, output, sources
 from . import options as opts
 from .options import Command, input_options, inputs_of, set_option, source_argument
+from .test import test
 
 if TYPE_CHECKING:
     from ..plan import Comparison, Diff, Plan
@@ -51,6 +52,7 @@ def cli() -> None:
 
 
 cli.command_class = Command
+cli.add_command(test)
 
 
 def plan_of(source: str, values: dict[str, Any], inputs: dict[str, Any]) -> "Plan":

@@ -1,0 +1,13 @@
+"""The commands ``tilelang-tt test``: one file for each of them, which says what it takes and prints what comes of it."""
+
+import click
+
+from ..options import Command
+
+
+@click.group()
+def test() -> None:
+    """Run suites of tests or one stage alone, and compare the same tests in two environments."""
+
+
+test.command_class = Command

@@ -1,0 +1,1 @@
+"""The same tests in two environments, and what the second one broke."""

@@ -1,0 +1,143 @@
+"""What one run of tests has given, and what two runs differ in, as values."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Outcome = Literal["passed", "failed", "error", "skipped", "crashed", "timed_out", "uncollected"]
+# How the process that ran a file came to its end.
+Ending = Literal["finished", "crashed", "timed_out", "uncollected"]
+# A regression passed in the baseline and does not in the candidate; what is flaky passes there now and then; what has
+# vanished ran in the baseline and is not in the candidate; what is lost ran in the baseline and is skipped in the
+# candidate; what is new is in the candidate only; what is fixed passes in the candidate only.
+Kind = Literal["regression", "flaky", "vanished", "lost", "new", "fixed"]
+# Why a test differs, as a person has found out.
+Category = Literal["codegen", "runtime", "infrastructure", "flaky", "platform"]
+
+BAD: frozenset[Outcome] = frozenset({"failed", "error", "crashed", "timed_out", "uncollected"})
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one test.
+
+    Attributes:
+        test: The node id of pytest, such as ``tests/test_a.py::TestB::test_c[1]``.
+        outcome: As Junit has it; of a file whose process did not finish, the same for every test in it.
+        seconds: How long it ran, with its set-up and tear-down.
+        message: Of one that is bad, what the report says of it in full; empty for others.
+    """
+
+    test: str
+    outcome: Outcome
+    seconds: float = 0.0
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class FileRun:
+    """One test file in one environment, in a process of its own.
+
+    Attributes:
+        file: Its path as it was selected, with slashes.
+        ending: How the process ended.
+        detail: What there is to say of an ending other than ``finished``, such as ``SIGSEGV`` or ``300 s``.
+        seconds: How long the process ran.
+        peak_bytes: The most memory that the process and its children had at a time; None where that was not measured.
+        results: By node id.
+        loaded: Modules that were asked for, and whether they were loaded when the process ended.
+    """
+
+    file: str
+    ending: Ending
+    detail: str = ""
+    seconds: float = 0.0
+    peak_bytes: int | None = None
+    results: Mapping[str, Result] = field(default_factory=dict)
+    loaded: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One environment that tests run in.
+
+    Attributes:
+        name: ``baseline``, ``candidate`` or ``diagnostic``.
+        python: The interpreter.
+        variables: Environment variables that are set for it.
+        arguments: Further arguments of pytest.
+        versions: Of Python and of distributions, by name.
+    """
+
+    name: str
+    python: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One test that differs between the legs.
+
+    Attributes:
+        kind: What the difference is.
+        test: The node id.
+        file: Its file.
+        baseline: The outcome there, None where it has no such test; ``candidate`` and ``diagnostic`` likewise.
+        message: What the candidate's report says in full, and how its process ended where it did not finish.
+        reruns: Outcomes of the candidate when it was run again.
+        category: Why it differs, None as long as nobody has said.
+        reason: What that person has written.
+    """
+
+    kind: Kind
+    test: str
+    file: str
+    baseline: Outcome | None
+    candidate: Outcome | None
+    diagnostic: Outcome | None = None
+    message: str = ""
+    reruns: tuple[Outcome, ...] = ()
+    category: Category | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class FileCounts:
+    """The tests of one file, counted.
+
+    Attributes:
+        file: Its path.
+        baseline: How many there are of each outcome; ``candidate`` likewise.
+        missing: How many the candidate does not have.
+        new: How many only the candidate has.
+        skipped_in_both: How many take no part in the comparison.
+    """
+
+    file: str
+    baseline: Counter[Outcome]
+    candidate: Counter[Outcome]
+    missing: int
+    new: int
+    skipped_in_both: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """A comparison as it is read, written and drawn.
+
+    Attributes:
+        selection: What was asked to run.
+        legs: The environments: baseline, candidate and, where there is one, diagnostic.
+        files: In the order of their paths.
+        findings: By kind, then by test.
+        seconds: How long each leg ran, by name.
+    """
+
+    selection: tuple[str, ...]
+    legs: tuple[Leg, ...]
+    files: tuple[FileCounts, ...]
+    findings: tuple[Finding, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
