@@ -5,6 +5,7 @@ Needs the package with its extra `cli` installed, and runs outside of the root o
 
 import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -23,9 +24,18 @@ SHARED = {*opts.INPUT_NAMES, "quiet", "verbose"}
 def commands() -> str:
     """Every command with its options, as MyST; the inputs of kernels once."""
     shared = [_row(option) for option in INPUTS]
-    sections = [_section(name, cli.commands[name]) for name in sorted(cli.commands)]
+    sections = [_section(name, command) for name, command in _commands(cli)]
     inputs = ["## Inputs", "", "What is not given has its default, or what the kernel says.", "", *_table(shared), ""]
     return "\n".join(["", *sections, *inputs, ""])
+
+
+def _commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    """The commands of a group and of the groups in it, by the words that call them."""
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
 
 
 def _section(name: str, command: click.Command) -> str:

@@ -1,4 +1,4 @@
-"""The commands ``tilelang-tt test``: one file for each of them, which says what it takes and prints what comes of it."""
+"""The commands ``tilelang-tt test``: one file for each, which says what it takes and prints what comes of it."""
 
 import click
 
