@@ -122,6 +122,8 @@ CODES = (
     ("TT943", "NoKernelError", "A function for the target that is no kernel"),
     ("TT944", "ArgumentError", "Something that was not compiled for the target"),
     ("TT945", "ExecutionError", "An execution that takes too long"),
+    ("TT946", "OptionError", "A host that does not exist"),
+    ("TT947", "HostError", "A package for tests that is not installed"),
     ("TT950", "HostError", "A TVM without LLVM"),
     ("TT951", "NotCoveredError", "A kernel that LLVM does not compile right"),
     # 960 and up: the compile service

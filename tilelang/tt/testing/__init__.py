@@ -1,1 +1,25 @@
 """What helps to test kernels and compilers: suites, stages, comparisons of two environments, and checks of passes."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._extra import extra
+
+if TYPE_CHECKING:
+    from .hosts import requires_host
+
+__all__ = [
+    "requires_host",
+]
+
+# What needs TVM, or a package of the extra `testing`, is imported when it is asked for.
+_LAZY = {
+    "requires_host": "hosts",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        with extra():
+            return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
