@@ -212,6 +212,8 @@ ELSEWHERE = {
     errors.CompilerTimeoutError,
     errors.CompilerMemoryError,
     errors.CacheError,
+    errors.SuiteError,
+    errors.ComparisonError,
 }
 
 
