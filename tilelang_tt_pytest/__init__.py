@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "stage(name): the stage of the pipeline that the test exercises")
     # Where nobody looks at what was written, every plan would pass.
     if config.getoption("tt_update_golden") and os.environ.get("CI", "").lower() not in _NO:
         raise pytest.UsageError(

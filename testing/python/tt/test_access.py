@@ -9,6 +9,8 @@ from tvm import s_tir, te, tirx
 
 from tilelang.tt import errors
 
+pytestmark = pytest.mark.stage("reading")
+
 # Each kernel touches A (and C, where it has it) in one way; what a call gets, it may read and write.
 
 

@@ -7,6 +7,8 @@ from support.infer import INPUTS, bare, copy_kernel, infer, module, results, tt_
 
 from tilelang.tt import apply_tt_defaults, errors, infer_default_tt_schedule, infer_default_tt_shard, transform
 
+pytestmark = pytest.mark.stage("defaults")
+
 # One other legal value for each input.
 OTHERS = {
     "cores": [[0, 0, 3, 3], [4, 4, 4, 4]],

@@ -10,6 +10,8 @@ from tilelang.tt import errors
 from tilelang.tt.executor import arrays, nodes
 from tilelang.tt.executor.arrays import Parameter, assign, dtype_of, find_sizes, to_numpy
 
+pytestmark = pytest.mark.stage("execute")
+
 A = Parameter(0, "A", "float32", ("m", 32), "read")
 B = Parameter(1, "B", "float32", (32, "m"), "read")
 N = Parameter(2, "n", "int32", None, "read")

@@ -23,6 +23,8 @@ from tilelang.tt.backend import make_target
 from tilelang.tt.backend import tilelang as backend
 from tilelang.tt.plan import make_plan
 
+pytestmark = pytest.mark.stage("target")
+
 TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 2e-2, "int32": 0}
 
 

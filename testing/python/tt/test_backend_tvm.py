@@ -15,6 +15,8 @@ from tilelang.tt.backend import launch, make_target, plan_of, source_of
 from tilelang.tt.executor import dtype_of
 from tilelang.tt.plan import make_plan
 
+pytestmark = pytest.mark.stage("target")
+
 if host.ON_TILELANG:
     pytest.skip("TileLang has a back end of its own", allow_module_level=True)
 

@@ -18,6 +18,8 @@ from tilelang.tt import compile as compile_kernel
 from tilelang.tt import counters, errors
 from tilelang.tt.service import background
 
+pytestmark = pytest.mark.stage("compile")
+
 SHAPE = {"M": 32, "N": 64, "K": 32, "block_M": 32, "block_N": 32, "dtype": "float32"}
 
 

@@ -20,6 +20,8 @@ from tilelang.tt.service.entry import Entry
 from tilelang.tt.service.request import Request
 from tilelang.tt.service.transport import decode, encode
 
+pytestmark = pytest.mark.stage("cache")
+
 
 def gemm(**sizes):
     return kernels_tirx.gemm(**sizes)

@@ -12,6 +12,8 @@ from tilelang.tt import cache, counters, errors, load_cache_artifacts, save_cach
 from tilelang.tt import compile as compile_kernel
 from tilelang.tt.service import origin
 
+pytestmark = pytest.mark.stage("cache")
+
 
 def gemm(**sizes):
     return kernels_tirx.gemm(**sizes)

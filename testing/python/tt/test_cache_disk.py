@@ -15,6 +15,8 @@ from support.process import run_python
 from tilelang.tt import counters
 from tilelang.tt.service.cache.disk import Disk
 
+pytestmark = pytest.mark.stage("cache")
+
 HEADER = 84
 
 

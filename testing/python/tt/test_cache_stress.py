@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.stage("cache")
+
 STRESS = Path(__file__).parent / "support" / "cache_stress.py"
 SECONDS = float(os.environ.get("TILELANG_TT_STRESS_SECONDS", "3"))
 

@@ -23,6 +23,8 @@ from support.plan_edits import edit, leaves
 from tilelang.tt import Device, Layout, Shard, annotate_tt_layout, devices, errors, specialize
 from tilelang.tt.plan import Finding, make_plan
 
+pytestmark = pytest.mark.stage("plan")
+
 POLICIES = [
     *COMMON_POLICIES,
     {"schedule_policy": "rectangular", "schedule_order": "column_major", "cores": [[2, 0, 4, 1], [0, 0, 1, 1]]},

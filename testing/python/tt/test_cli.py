@@ -30,6 +30,8 @@ from tilelang.tt.cli.commands import cli
 from tilelang.tt.cli.run import run
 from tilelang.tt.plan import Plan, make_plan, schema
 
+pytestmark = pytest.mark.stage("cli")
+
 KERNELS = """
     from tvm.script import ir as I
     from tvm.script import tirx as T

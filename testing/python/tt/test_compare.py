@@ -16,6 +16,8 @@ from tilelang.tt import Device, errors, specialize
 from tilelang.tt.plan import Plan, Row, compare, figures, make_plan, model, what_if
 from tilelang.tt.plan.text import plain
 
+pytestmark = pytest.mark.stage("report")
+
 PROVENANCE = model.Provenance("0", "none", ())
 SIZES = {"M": 96, "N": 160, "K": 64, "block_M": 32, "block_N": 32}
 

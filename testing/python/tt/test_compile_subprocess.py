@@ -12,6 +12,8 @@ from tilelang.tt.service import compiler
 from tilelang.tt.service.request import Request
 from tilelang.tt.service.stages import compile_request
 
+pytestmark = pytest.mark.stage("worker")
+
 KERNELS = {case.name: case for case in kernels_tirx.CASES}
 
 

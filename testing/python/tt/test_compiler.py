@@ -10,6 +10,8 @@ from tilelang.tt import compile as compile_kernel
 from tilelang.tt.executor import dtype_of
 from tilelang.tt.plan import make_plan
 
+pytestmark = pytest.mark.stage("compile")
+
 OPTIONS = {"schedule_policy": "strided", "tile_height": 16}
 
 

@@ -8,6 +8,8 @@ from support.host import T
 
 from tilelang.tt import apply_tt_defaults, infer_default_tt_schedule, schedule_attrs
 
+pytestmark = pytest.mark.stage("reading")
+
 
 def schema(func, **inputs):
     return schedule_attrs(infer_default_tt_schedule(apply_tt_defaults(func, **inputs)))["tt_runtime_args_schema"]

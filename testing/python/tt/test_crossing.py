@@ -15,6 +15,8 @@ from tilelang.tt import errors
 from tilelang.tt.service.key import fingerprint
 from tilelang.tt.service.transport import decode, encode
 
+pytestmark = pytest.mark.stage("worker")
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:

@@ -24,6 +24,8 @@ from tilelang.tt import (
     schedule_attrs,
 )
 
+pytestmark = pytest.mark.stage("devices")
+
 
 def test_default_comes_first():
     assert devices()[0].name == "wormhole_n150"
@@ -423,6 +425,7 @@ def test_what_is_not_known_is_refused_by_name():
     )["tt_aligned_page_size"] == 2048  # fmt: skip
 
 
+@pytest.mark.stage("defaults")
 def test_cores_follow_the_device():
     """Cores that are all of a device's are all of the next one's."""
     func = planned("wormhole_n150")
@@ -433,6 +436,7 @@ def test_cores_follow_the_device():
     assert not results(func)
 
 
+@pytest.mark.stage("defaults")
 def test_chosen_cores_stay():
     func = apply_tt_defaults(bare(), cores=[[0, 0, 3, 3]])
     assert plain(apply_tt_defaults(func, device="blackhole_p150").attrs["tt_cores"]) == [[0, 0, 3, 3]]
@@ -444,6 +448,7 @@ def test_chosen_cores_stay():
         apply_tt_defaults(apply_tt_defaults(bare(), cores=[[0, 0, 6, 6]]), device=N150.with_grid(5, 3))
 
 
+@pytest.mark.stage("defaults")
 def test_again_changes_nothing():
     func = planned(N150.with_grid(5, 3))
     assert apply_tt_defaults(func).same_as(func)
@@ -453,6 +458,7 @@ def test_again_changes_nothing():
 FIELDS = N150.with_grid(5, 3).to_dict()
 
 
+@pytest.mark.stage("defaults")
 @pytest.mark.parametrize(
     ("attribute", "code", "message"),
     [

@@ -26,6 +26,8 @@ from tilelang.tt import (
     transform,
 )
 
+pytestmark = pytest.mark.stage("docs")
+
 # In the order of the tables of attributes.md.
 VIEWS = (
     ScheduleAttrs,

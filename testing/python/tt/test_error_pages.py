@@ -12,6 +12,8 @@ from support.examples import ROOT, examples, run
 
 from tilelang.tt import errors, explain
 
+pytestmark = pytest.mark.stage("errors")
+
 PAGES = ROOT / "docs" / "errors"
 TESTS = Path(__file__).parent
 CODES = {entry.code: entry for entry in errors.catalogue()}

@@ -27,6 +27,8 @@ from tilelang.tt import (
 )
 from tilelang.tt._error_codes import CODES
 
+pytestmark = pytest.mark.stage("errors")
+
 
 @dataclass(frozen=True)
 class Refusal:

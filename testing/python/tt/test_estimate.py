@@ -7,6 +7,8 @@ from test_plan_traffic import buffer, kernel
 from tilelang.tt import Device, errors
 from tilelang.tt.plan import Plan, estimate, figures, model
 
+pytestmark = pytest.mark.stage("report")
+
 N150 = Device.from_name("wormhole_n150")
 P150 = Device.from_name("blackhole_p150")
 

@@ -7,6 +7,8 @@ import pytest
 from support.examples import ROOT
 from support.host import ON_TILELANG
 
+pytestmark = pytest.mark.stage("docs")
+
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "examples").glob("*.py"))}
 ARGUMENTS = {"cluster": ["12"]}  # fewer kernels
 

@@ -25,6 +25,8 @@ from tilelang.tt.executor.program import Program
 from tilelang.tt.service.artifact import Artifact
 from tilelang.tt.service.entry import Entry
 
+pytestmark = pytest.mark.stage("execute")
+
 if ON_TILELANG:
     from support import kernels_tilelang
 

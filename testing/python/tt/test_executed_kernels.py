@@ -28,8 +28,11 @@ from tilelang.tt.executor.memory import Core, OnChip
 from tilelang.tt.executor.program import Program
 
 pytestmark = [
-    pytest.mark.filterwarnings(f"ignore::tilelang.tt.errors.{name}Warning")
-    for name in ("Format", "Capacity", "Padding")
+    pytest.mark.stage("execute"),
+    *(
+        pytest.mark.filterwarnings(f"ignore::tilelang.tt.errors.{name}Warning")
+        for name in ("Format", "Capacity", "Padding")
+    ),
 ]
 
 BF16 = np.dtype(ml_dtypes.bfloat16)

@@ -14,6 +14,8 @@ from tilelang.tt import errors, execute
 from tilelang.tt.executor import run, tensor
 from tilelang.tt.executor.memory import Poison
 
+pytestmark = pytest.mark.stage("execute")
+
 
 def numbers(shape, dtype="float32"):
     return np.random.default_rng(1).integers(-8, 8, shape).astype(dtype)

@@ -20,8 +20,11 @@ F16, F32, I8, I32, U8 = (np.dtype(name) for name in ("float16", "float32", "int8
 TOLERANCE = {BF16: 1.6e-2, F16: 2e-3, F32: 2e-5}
 
 pytestmark = [
-    pytest.mark.filterwarnings(f"ignore::tilelang.tt.errors.{name}Warning")
-    for name in ("Format", "Capacity", "Padding")
+    pytest.mark.stage("execute"),
+    *(
+        pytest.mark.filterwarnings(f"ignore::tilelang.tt.errors.{name}Warning")
+        for name in ("Format", "Capacity", "Padding")
+    ),
 ]
 
 

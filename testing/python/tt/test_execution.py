@@ -16,6 +16,8 @@ from tilelang.tt import apply_tt_defaults, errors, execute, infer_default_tt_sch
 from tilelang.tt.executor import run
 from tilelang.tt.plan import make_plan
 
+pytestmark = pytest.mark.stage("execute")
+
 SINGLE = [[0, 0, 0, 0]]
 DEVICES = [
     {"device": "wormhole_n150"},

@@ -15,6 +15,8 @@ from tilelang.tt.executor.intrinsics import FLOAT_FUNCTIONS
 from tilelang.tt.executor.memory import Core, OnChip
 from tilelang.tt.executor.program import Program
 
+pytestmark = pytest.mark.stage("execute")
+
 LANES = 16
 HEAD = "# from tvm.script import tirx as T\n@T.prim_func\ndef main({}):\n    for i in range({}):\n"
 with_llvm = pytest.mark.skipif(ON_TILELANG, reason="TileLang is built without LLVM")

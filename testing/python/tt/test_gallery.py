@@ -7,6 +7,8 @@ import pytest
 from support import host
 from support.examples import ROOT
 
+pytestmark = pytest.mark.stage("docs")
+
 FOLDER = ROOT / "examples" / "gallery"
 NAMES = sorted(file.stem for file in FOLDER.glob("*.py"))
 

@@ -7,6 +7,8 @@ from support.infer import copy_kernel
 
 from tilelang.tt import Device, Layout, Shard, annotate_tt_layout
 
+pytestmark = pytest.mark.stage("plan")
+
 TIRX = {case.name: case for case in kernels_tirx.CASES}
 
 

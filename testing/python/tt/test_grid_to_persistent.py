@@ -28,6 +28,8 @@ from tilelang.tt import (
 )
 from tilelang.tt.plan import make_plan
 
+pytestmark = pytest.mark.stage("program")
+
 
 def scheduled(func, **inputs):
     return infer_default_tt_schedule(apply_tt_defaults(func, **inputs))

@@ -15,6 +15,8 @@ from tvm import tirx
 import tilelang.tt
 from tilelang.tt import _host, _library, apply_tt_defaults, errors, infer_default_tt_schedule
 
+pytestmark = pytest.mark.stage("host")
+
 
 @pytest.fixture(autouse=True)
 def forget_host():

@@ -14,6 +14,8 @@ from tvm import tirx
 
 from tilelang.tt import buffer_attrs
 
+pytestmark = pytest.mark.stage("reading")
+
 ROWS = 50  # not a multiple of a tile, so that there is padding
 
 

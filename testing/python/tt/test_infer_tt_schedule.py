@@ -18,6 +18,8 @@ from tilelang.tt import (
     schedule_attrs,
 )
 
+pytestmark = pytest.mark.stage("schedule")
+
 
 def test_before_and_after():
     """Three rows of two work tiles on four cores: the first two cores get two tiles."""

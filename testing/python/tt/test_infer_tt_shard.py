@@ -11,6 +11,8 @@ from support.infer import INPUTS, bare, copy_kernel, infer, module, plain, resul
 
 from tilelang.tt import apply_tt_defaults, buffer_attrs, errors, infer_default_tt_shard
 
+pytestmark = pytest.mark.stage("shard")
+
 
 def buffers_of(func):
     return plain(func.attrs["tt_buffers"])

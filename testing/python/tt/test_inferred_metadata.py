@@ -17,7 +17,7 @@ from tvm import tirx
 
 from tilelang.tt import apply_tt_defaults, buffer_attrs, infer_default_tt_schedule, infer_default_tt_shard
 
-pytestmark = pytest.mark.filterwarnings("ignore::tilelang.tt.errors.FormatWarning")
+pytestmark = [pytest.mark.stage("metadata"), pytest.mark.filterwarnings("ignore::tilelang.tt.errors.FormatWarning")]
 
 
 def create_simple_gemm_primfunc(M=256, N=256, K=256):
@@ -49,6 +49,7 @@ def create_simple_gemm_primfunc(M=256, N=256, K=256):
     return func  # noqa: RET504
 
 
+@pytest.mark.stage("schedule")
 class TestScheduleInference:
     """Tests for schedule inference pass."""
 
@@ -109,6 +110,7 @@ class TestScheduleInference:
         assert all(range_info[1] == 0 for range_info in tiles_per_core[1:])
 
 
+@pytest.mark.stage("shard")
 class TestShardInference:
     """Tests for sharding inference pass."""
 

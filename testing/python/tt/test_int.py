@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from tilelang.tt import _native
 from tilelang.tt.errors import IntegerOverflowError, OptionError, ShapeError
 
+pytestmark = pytest.mark.stage("sizes")
+
 NAMES = ("m", "n", "batch_size")
 sizes = st.fixed_dictionaries({name: st.integers(1, 10**4) for name in NAMES})
 

@@ -15,7 +15,7 @@ UPDATING = ("in_place", "aliased_abs", "scalar_params")
 
 GEMMS = ("gemm", "gemm_thread_binding", "gemm_cta_id")
 
-pytestmark = pytest.mark.filterwarnings("ignore::tilelang.tt.errors.FormatWarning")
+pytestmark = [pytest.mark.stage("metadata"), pytest.mark.filterwarnings("ignore::tilelang.tt.errors.FormatWarning")]
 
 
 def expected_schedules(case, cores=((0, 0, 7, 7),), order="row_major", tile_width=32):

@@ -17,6 +17,8 @@ from tilelang.tt.service import origin
 from tilelang.tt.service.key import fingerprint, key_of
 from tilelang.tt.service.request import Request
 
+pytestmark = pytest.mark.stage("cache")
+
 SOURCE = """
 from tvm.script import tirx as T
 

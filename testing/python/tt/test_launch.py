@@ -9,6 +9,8 @@ from tvm import tirx
 
 from tilelang.tt import apply_tt_defaults, errors, infer_default_tt_schedule, launch_attrs, schedule_attrs
 
+pytestmark = pytest.mark.stage("reading")
+
 REFUSALS = {
     "extents below 1": (errors.GridError, r"grid extent x \(cluster_id\) is -2; expected at least 1"),
     "several launches by a loop": (errors.MultipleLaunchesError, "the launch stands in a loop, which repeats it"),

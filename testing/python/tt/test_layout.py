@@ -28,6 +28,8 @@ from tilelang.tt import (
     specialize,
 )
 
+pytestmark = pytest.mark.stage("shard")
+
 SHARDING = json.loads((Path(__file__).parent / "data" / "sharding_wh_n150.json").read_text())["cases"]
 ROW = [(0, 0, 7, 0)]
 

@@ -9,6 +9,8 @@ import pytest
 
 from tilelang.tt import _library, _native
 
+pytestmark = pytest.mark.stage("host")
+
 PASSES = _library.passes_path()
 LIBRARIES = {"passes": PASSES, "native": Path(_native.__file__)}
 # libtvm_ffi.so carries some functions of newer C++ libraries itself; a link to those has no version.

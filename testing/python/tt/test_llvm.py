@@ -21,6 +21,8 @@ from tilelang.tt.executor.llvm import Compiled, aligned, tensor
 from tilelang.tt.executor.memory import Core, OnChip
 from tilelang.tt.executor.program import Program
 
+pytestmark = pytest.mark.stage("execute")
+
 needs_llvm = pytest.mark.skipif(ON_TILELANG, reason="the host has no LLVM")
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 

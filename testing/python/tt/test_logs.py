@@ -32,6 +32,8 @@ from tilelang.tt import compile as compile_kernel
 from tilelang.tt.executor import dtype_of
 from tilelang.tt.plan import make_plan
 
+pytestmark = pytest.mark.stage("logs")
+
 QUIET = {"plan": logging.ERROR}
 LEVELS = {"": logging.INFO, "+": logging.DEBUG, "-": logging.ERROR}
 

@@ -14,6 +14,8 @@ from support.plan_attributes import attributes
 from tilelang.tt import Device, Layout, Shard, annotate_tt_layout, errors, specialize
 from tilelang.tt.plan import make_plan
 
+pytestmark = pytest.mark.stage("plan")
+
 
 def expected(mod, name, **inputs):
     with warnings.catch_warnings():

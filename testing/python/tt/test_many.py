@@ -15,6 +15,8 @@ from tilelang.tt import WorkerPool, apply_tt_defaults, compile_many, counters, e
 from tilelang.tt import compile as compile_kernel
 from tilelang.tt.service import many, worker
 
+pytestmark = pytest.mark.stage("many")
+
 DEVICES = ["wormhole_n150", "blackhole_p150"]
 
 

@@ -7,6 +7,8 @@ import pytest
 from tilelang.tt import errors
 from tilelang.tt.executor.memory import Box, Core, OnChip, Poison, Unwritten
 
+pytestmark = pytest.mark.stage("execute")
+
 CORE = Core(0)
 
 

@@ -17,6 +17,8 @@ from tilelang.tt import (
     schedule_attrs,
 )
 
+pytestmark = pytest.mark.stage("metadata")
+
 KERNEL = infer(copy_kernel(shape=(40, 50)))
 
 

@@ -22,6 +22,8 @@ from tilelang.tt import (
     on_chip_attrs,
 )
 
+pytestmark = pytest.mark.stage("shard")
+
 N150 = "wormhole_n150"
 L1 = 1393312
 # ttnn's list, in its order: (height, width).

@@ -9,6 +9,8 @@ from support.infer import bare, infer
 
 from tilelang.tt import errors, list_buffer_attrs
 
+pytestmark = pytest.mark.stage("reading")
+
 
 def values_of(func):
     with warnings.catch_warnings():

@@ -20,6 +20,8 @@ from tilelang.tt.plan.estimate import figures as count
 from tilelang.tt.plan.page import to_frame, to_html
 from tilelang.tt.plan.page.svg import LEVELS
 
+pytestmark = pytest.mark.stage("report")
+
 SMALL = make_plan(filled(8, 4, 1))
 MILLION = make_plan(filled(1024, 1024, 1), schedule_policy="block_cyclic", schedule_block_size=16)
 VOID = {"meta", "input", "rect", "path", "line"}

@@ -8,6 +8,8 @@ from tvm import tirx
 
 from tilelang.tt import errors
 
+pytestmark = pytest.mark.stage("reading")
+
 
 def described(func):
     return [

@@ -9,6 +9,8 @@ from support.infer import infer, results
 
 from tilelang.tt import _native, apply_tt_defaults, errors, grid_to_persistent
 
+pytestmark = pytest.mark.stage("reading")
+
 if host.ON_TILELANG:
     import tilelang.language as L
     from tvm import tirx

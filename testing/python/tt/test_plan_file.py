@@ -15,6 +15,8 @@ from support.plans import LARGEST, SAMPLE, plans
 from tilelang.tt import errors
 from tilelang.tt.plan import file, model
 
+pytestmark = pytest.mark.stage("plan")
+
 TEXT = file.to_json(SAMPLE)
 
 

@@ -19,6 +19,8 @@ from tilelang.tt import _native, errors
 from tilelang.tt.plan import Plan, file, make_plan, schema
 from tilelang.tt.plan.schema import shape_of
 
+pytestmark = pytest.mark.stage("plan")
+
 SCHEMA = schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
 VALUE = json.loads(file.to_json(SAMPLE))

@@ -19,7 +19,7 @@ from tilelang.tt.plan import BufferTraffic, Plan, figures, make_plan, model
 
 N150 = Device.from_name("wormhole_n150")
 ON_CHIP = model.OnChip((), 32, 0, None, ())
-pytestmark = pytest.mark.filterwarnings("ignore::tilelang.tt.errors.TTWarning")
+pytestmark = [pytest.mark.stage("plan"), pytest.mark.filterwarnings("ignore::tilelang.tt.errors.TTWarning")]
 
 
 def buffer(shape, tile=(32, 32), num_banks=12, index=0):

@@ -22,6 +22,8 @@ from tilelang.tt import WorkerPool, errors
 from tilelang.tt.service import pool as pools
 from tilelang.tt.service.worker import described, revived
 
+pytestmark = pytest.mark.stage("worker")
+
 CASES = {case.name: case for case in kernels_tirx.CASES}
 LONG = 60.0  # seconds that no test waits for
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits memory")

@@ -10,6 +10,8 @@ from tilelang.tt import errors
 from tilelang.tt.executor.memory import Core, OnChip
 from tilelang.tt.executor.program import Program
 
+pytestmark = pytest.mark.stage("execute")
+
 
 def run(func, *arrays):
     """Execute a function on copies of arrays and numpy scalars; what the arrays hold then."""

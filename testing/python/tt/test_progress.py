@@ -12,6 +12,8 @@ from tilelang.tt import compile as compile_kernel
 from tilelang.tt.service import progress
 from tilelang.tt.service.progress import open_bar
 
+pytestmark = pytest.mark.stage("search")
+
 
 class Terminal(io.StringIO):
     """A stream that says that it is a terminal."""

@@ -21,6 +21,8 @@ from tilelang.tt.service.artifact import Artifact
 from tilelang.tt.service.proof import Proof, prove, prove_bytes, request_of
 from tilelang.tt.service.proof_inputs import choose_arguments, choose_sizes, seconds_of
 
+pytestmark = pytest.mark.stage("search")
+
 if ON_TILELANG:
     from support import kernels_tilelang
 

@@ -10,6 +10,8 @@ from support.infer import copy_kernel
 from tilelang.tt import pytest_plugin
 from tilelang.tt.plan import Plan, make_plan
 
+pytestmark = pytest.mark.stage("testing")
+
 pytest_plugins = ["pytester"]
 
 GOLDEN = "golden/test_copy/test_copy.plan.json"

@@ -15,6 +15,8 @@ from tilelang.tt.plan import make_plan
 from tilelang.tt.plan.model import TileRun
 from tilelang.tt.plan.page.raster import MIXED, banks_of, cores_of, merge, progressions
 
+pytestmark = pytest.mark.stage("report")
+
 
 def walk(run):
     return [run.start + r * run.stride + i for r in range(run.repeat) for i in range(run.length)]

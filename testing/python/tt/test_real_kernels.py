@@ -37,8 +37,11 @@ from tilelang.tt.service.transport import decode, encode
 VALIDATOR = Draft202012Validator(schema())
 
 pytestmark = [
-    pytest.mark.filterwarnings(f"ignore::tilelang.tt.errors.{name}Warning")
-    for name in ("Format", "Capacity", "Padding")
+    pytest.mark.stage("metadata"),
+    *(
+        pytest.mark.filterwarnings(f"ignore::tilelang.tt.errors.{name}Warning")
+        for name in ("Format", "Capacity", "Padding")
+    ),
 ]
 
 

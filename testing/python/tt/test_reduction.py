@@ -5,6 +5,8 @@ from support.host import T
 
 from tilelang.tt import apply_tt_defaults, infer_default_tt_schedule, schedule_attrs
 
+pytestmark = pytest.mark.stage("reading")
+
 # Each kernel works on the 64 elements that A has for its grid cell.
 
 

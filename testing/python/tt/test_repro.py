@@ -16,6 +16,8 @@ from tilelang.tt import counters, errors
 from tilelang.tt.service import repro, stages
 from tilelang.tt.service.request import Request
 
+pytestmark = pytest.mark.stage("compile")
+
 STAGES = ["defaults", "schedule", "shard", "plan", "program"]
 
 

@@ -7,6 +7,8 @@ from tilelang.tt import _host, errors, testing
 from tilelang.tt.testing import hosts, requires_host
 from tilelang.tt.testing._extra import extra
 
+pytestmark = pytest.mark.stage("testing")
+
 pytest_plugins = ["pytester"]
 
 OTHER = {"tilelang": "apache-tvm", "apache-tvm": "tilelang"}[host.HOST]

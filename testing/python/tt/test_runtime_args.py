@@ -9,6 +9,8 @@ from tvm import tirx
 
 from tilelang.tt import apply_tt_defaults, errors, infer_default_tt_schedule, runtime_args, schedule_attrs
 
+pytestmark = pytest.mark.stage("schedule")
+
 
 def schedule(func, **inputs):
     return infer_default_tt_schedule(apply_tt_defaults(func, **inputs))

@@ -11,6 +11,8 @@ from support.strategies import ORDERS, POLICIES, core_sets, schedules
 
 from tilelang.tt import _native, errors
 
+pytestmark = pytest.mark.stage("schedule")
+
 WHOLE = [[0, 0, 7, 7]]
 
 

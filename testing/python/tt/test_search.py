@@ -24,6 +24,8 @@ from tilelang.tt.service.history import described
 from tilelang.tt.service.search import Candidate
 from tilelang.tt.service.stages import compile_request
 
+pytestmark = pytest.mark.stage("search")
+
 DEVICE = "blackhole_p100"
 INPUTS = Inputs(((0, 0, 10, 9),), "row_major", "contiguous", None, "row_major", None, "dram_interleaved", 32, 32, None)
 # One candidate, and nothing but what is done to it.

@@ -12,6 +12,8 @@ from support.strategies import cut_tensors, shard_spec
 
 from tilelang.tt import _native, errors
 
+pytestmark = pytest.mark.stage("shard")
+
 CASES = conformance.sharding_cases()
 L1_SIZE, L1_BASE = 1499136, 105824  # of a Wormhole core
 

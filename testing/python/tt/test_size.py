@@ -9,6 +9,8 @@ from tvm import tirx
 
 from tilelang.tt import _native, errors
 
+pytestmark = pytest.mark.stage("sizes")
+
 NAMES = ("m", "n", "k")
 
 

@@ -8,6 +8,8 @@ from support.infer import INPUTS, bare, module
 
 from tilelang.tt import apply_tt_defaults, buffer_attrs, errors, infer_default_tt_shard, specialize
 
+pytestmark = pytest.mark.stage("sizes")
+
 
 @T.prim_func
 def symbolic(a: T.handle, b: T.handle, s: T.int32):

@@ -20,6 +20,8 @@ from tilelang.tt import (
     verify_tt_metadata,
 )
 
+pytestmark = pytest.mark.stage("sizes")
+
 POLICIES = [
     {},
     {"schedule_policy": "strided"},

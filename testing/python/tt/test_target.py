@@ -12,6 +12,8 @@ from tilelang.tt import Device, __version__, devices, errors
 from tilelang.tt.backend import make_target
 from tilelang.tt.backend.target import inputs_of, is_ours, normalize
 
+pytestmark = pytest.mark.stage("target")
+
 VERSION = f"tilelang.tt={__version__}"
 NAMES = [device.name for device in devices()]
 

@@ -18,6 +18,8 @@ from tilelang.tt.executor.memory import Box, Core, Poison
 from tilelang.tt.executor.tensor import Edge, Tensor
 from tilelang.tt.plan import make_plan
 
+pytestmark = pytest.mark.stage("execute")
+
 # Four work tiles: (0, 0) and (1, 0) on core 0, (0, 1) on core 1, (1, 1) on core 2.
 WORKLOAD = Workload(make_plan(copy_kernel(grid=(2, 2, 1)), cores=[[0, 0, 2, 0]]).kernel())
 REFUSED = Edge(False, None)

@@ -11,6 +11,8 @@ from support import oracle
 
 from tilelang.tt import _native, errors
 
+pytestmark = pytest.mark.stage("shard")
+
 DEVICES = {"wormhole_n150": "tensor_layout_wh_n150.json", "blackhole_p150": "tensor_layout_bh_p150.json"}
 TTNN_DTYPES = {"bfloat8_b": ("float32", "Bfp8_b"), "bfloat4_b": ("float32", "Bfp4_b")}
 

@@ -11,6 +11,8 @@ from support.infer import copy_kernel
 from tilelang.tt.plan import make_plan
 from tilelang.tt.plan.text import Column, Piece, describe, lines, plain, table
 
+pytestmark = pytest.mark.stage("report")
+
 COPY = """\
 main on wormhole_n150
 

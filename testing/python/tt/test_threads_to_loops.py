@@ -11,6 +11,8 @@ from tvm import tirx
 
 from tilelang.tt import errors, threads_to_loops, transform
 
+pytestmark = pytest.mark.stage("program")
+
 if ON_TILELANG:
     import tilelang.language as L
 

@@ -12,6 +12,8 @@ from tilelang.tt import errors
 from tilelang.tt.executor.memory import Box, Core, OnChip
 from tilelang.tt.executor.tile_ops import atomic, copy, gemm, reduce
 
+pytestmark = pytest.mark.stage("execute")
+
 CORE = Core(0)
 FLOATS = ("float32", "float16", "bfloat16", "float64")
 

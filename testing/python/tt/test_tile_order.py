@@ -9,6 +9,8 @@ from support.strategies import grids, tile_orders
 
 from tilelang.tt import errors, tile_coordinates, tile_ids
 
+pytestmark = pytest.mark.stage("schedule")
+
 
 @given(grids(9), tile_orders())
 def test_oracle(grid, order_and_panel):

@@ -22,6 +22,8 @@ from support.strategies import cut_tensors
 from tilelang.tt import errors
 from tilelang.tt.plan.tilize import from_pages, tilize, to_pages, untilize
 
+pytestmark = pytest.mark.stage("plan")
+
 TILIZED = json.loads((conformance.DATA / "tilized.json").read_text())
 BLOCK_FLOAT = json.loads((conformance.DATA / "block_float.json").read_text())
 PATTERNS = {"bfloat16": "uint16", "float8_e4m3fn": "uint8"}  # dtypes that numpy does not have

@@ -108,7 +108,7 @@ def check(func, unknown=()):
     return inferred
 
 
-pytestmark = pytest.mark.filterwarnings("ignore::tilelang.tt.errors.TTWarning")
+pytestmark = [pytest.mark.stage("reading"), pytest.mark.filterwarnings("ignore::tilelang.tt.errors.TTWarning")]
 
 
 def transfers(func):

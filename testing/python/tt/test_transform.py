@@ -12,6 +12,8 @@ from tvm.ir.instrument import DumpIR, PassTimingInstrument, PrintAfterAll, Print
 
 from tilelang.tt import buffer_attrs, errors, schedule_attrs, transform
 
+pytestmark = pytest.mark.stage("host")
+
 NAMES = ["tt.ApplyTTDefaults", "tt.InferDefaultTTSchedule", "tt.InferDefaultTTShard"]
 
 

@@ -19,6 +19,8 @@ from tilelang.tt.service import transport
 from tilelang.tt.service.key import fingerprint
 from tilelang.tt.service.transport import MAX_DEPTH, decode, decode_any, encode
 
+pytestmark = pytest.mark.stage("worker")
+
 
 @pytest.fixture(scope="module")
 def kernel():

@@ -13,6 +13,8 @@ from tilelang.tt.executor import statement
 from tilelang.tt.executor.memory import Core, OnChip
 from tilelang.tt.executor.program import Program
 
+pytestmark = pytest.mark.stage("execute")
+
 SHAPES = {"A": (8, 8), "B": (8, 8), "C": (64,), "D": (8,)}
 HEAD = """# from tvm.script import tirx as T
 @T.prim_func

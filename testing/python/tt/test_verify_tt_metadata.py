@@ -7,7 +7,7 @@ from support.kernels import CASES
 
 from tilelang.tt import apply_tt_defaults, errors, pipeline, verify_tt_metadata
 
-pytestmark = pytest.mark.filterwarnings("ignore::tilelang.tt.errors.FormatWarning")
+pytestmark = [pytest.mark.stage("verify"), pytest.mark.filterwarnings("ignore::tilelang.tt.errors.FormatWarning")]
 
 
 def planned():

@@ -17,6 +17,8 @@ from tilelang.tt import (
     split_work_to_cores_bulk,
 )
 
+pytestmark = pytest.mark.stage("schedule")
+
 
 def order_of(row_wise):
     return "row_major" if row_wise else "column_major"

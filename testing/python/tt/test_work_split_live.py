@@ -1,11 +1,14 @@
 """Splitting work against ttnn itself; collected only where it is installed."""
 
+import pytest
 import ttnn
 from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import core_sets
 
 from tilelang.tt import split_work_to_cores
+
+pytestmark = pytest.mark.stage("schedule")
 
 
 def plain(split):

@@ -7,13 +7,16 @@ from ._extra import extra
 
 if TYPE_CHECKING:
     from .hosts import requires_host
+    from .stage import Stage
 
 __all__ = [
+    "Stage",
     "requires_host",
 ]
 
 # What needs TVM, or a package of the extra `testing`, is imported when it is asked for.
 _LAZY = {
+    "Stage": "stage",
     "requires_host": "hosts",
 }
 
