@@ -8,12 +8,17 @@ from typing import Literal
 Outcome = Literal["passed", "failed", "error", "skipped", "crashed", "timed_out", "uncollected"]
 # How the process that ran a file came to its end.
 Ending = Literal["finished", "crashed", "timed_out", "uncollected"]
-# A regression passed in the baseline and does not in the candidate; what is flaky passes there now and then; what has
+# A regression passed in the baseline and does not in the candidate; what is flaky does so, but not always; what has
 # vanished ran in the baseline and is not in the candidate; what is lost ran in the baseline and is skipped in the
-# candidate; what is new is in the candidate only; what is fixed passes in the candidate only.
+# candidate; what is new runs in the candidate, and was skipped or not there in the baseline; what is fixed passes in
+# the candidate and did not in the baseline.
 Kind = Literal["regression", "flaky", "vanished", "lost", "new", "fixed"]
 # Why a test differs, as a person has found out.
 Category = Literal["codegen", "runtime", "infrastructure", "flaky", "platform"]
+
+# What a comparison is for: unless somebody has found that the candidate is not to blame, each of them is a failure.
+BREAKING: frozenset[Kind] = frozenset({"regression", "vanished", "lost"})
+EXCUSED: frozenset[Category] = frozenset({"infrastructure", "flaky", "platform"})
 
 BAD: frozenset[Outcome] = frozenset({"failed", "error", "crashed", "timed_out", "uncollected"})
 
@@ -43,19 +48,23 @@ class FileRun:
         file: Its path as it was selected, with slashes.
         ending: How the process ended.
         detail: What there is to say of an ending other than ``finished``, such as ``SIGSEGV`` or ``300 s``.
+        running: The node id of the test that was running when the process ended otherwise; empty where none was.
         seconds: How long the process ran.
         peak_bytes: The most memory that the process and its children had at a time; None where that was not measured.
-        results: By node id.
-        loaded: Modules that were asked for, and whether they were loaded when the process ended.
+        results: By node id. One of the file's own path holds for each test of the file, such as a module that is
+            skipped as a whole.
+        loaded: Modules that were asked for, and from where each was loaded when the process ended; None where it was
+            not. Empty where the process did not come to its end.
     """
 
     file: str
     ending: Ending
     detail: str = ""
+    running: str = ""
     seconds: float = 0.0
     peak_bytes: int | None = None
     results: Mapping[str, Result] = field(default_factory=dict)
-    loaded: Mapping[str, bool] = field(default_factory=dict)
+    loaded: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,10 @@ class Leg:
         python: The interpreter.
         variables: Environment variables that are set for it.
         arguments: Further arguments of pytest.
+        absent: Modules that may not be importable in it.
+        present: Modules that must be.
+        unloaded: Modules that may not be loaded when a process of tests ends.
+        loaded: Modules that must be.
         versions: Of Python and of distributions, by name.
     """
 
@@ -74,6 +87,10 @@ class Leg:
     python: str
     variables: Mapping[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    present: tuple[str, ...] = ()
+    unloaded: tuple[str, ...] = ()
+    loaded: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -87,7 +104,8 @@ class Finding:
         file: Its file.
         baseline: The outcome there, None where it has no such test; ``candidate`` and ``diagnostic`` likewise.
         message: What the candidate's report says in full, and how its process ended where it did not finish.
-        reruns: Outcomes of the candidate when it was run again.
+        reruns: Outcomes in the candidate when it was run again; ``baseline_reruns`` likewise.
+        culprit: Of one that passes without it, the test that ended the process of the whole file.
         category: Why it differs, None as long as nobody has said.
         reason: What that person has written.
     """
@@ -100,8 +118,15 @@ class Finding:
     diagnostic: Outcome | None = None
     message: str = ""
     reruns: tuple[Outcome, ...] = ()
+    baseline_reruns: tuple[Outcome, ...] = ()
+    culprit: str = ""
     category: Category | None = None
     reason: str = ""
+
+    @property
+    def breaks(self) -> bool:
+        """Whether the comparison fails for it."""
+        return self.kind in BREAKING and self.category not in EXCUSED
 
 
 @dataclass(frozen=True)
@@ -134,6 +159,7 @@ class Report:
         files: In the order of their paths.
         findings: By kind, then by test.
         seconds: How long each leg ran, by name.
+        notes: What a reader should know of how the comparison was made.
     """
 
     selection: tuple[str, ...]
@@ -141,3 +167,9 @@ class Report:
     files: tuple[FileCounts, ...]
     findings: tuple[Finding, ...]
     seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def breaks(self) -> bool:
+        """Whether the candidate has broken anything."""
+        return any(finding.breaks for finding in self.findings)
