@@ -1,10 +1,7 @@
 """Devices as values: the table of known products, and whatever a user derives from it."""
 
 import functools
-import re
-import sys
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _native
@@ -111,17 +108,9 @@ class Device:
             DeviceError: The file is no TOML, or states no device; the message gives line and column, or the key.
             OSError: The file cannot be read.
         """
-        if sys.version_info >= (3, 11):
-            import tomllib
-        else:
-            import tomli as tomllib
+        from ._toml import read_toml  # few programs state devices
 
-        text = ""
-        try:
-            text = Path(path).read_bytes().decode()
-            stated = tomllib.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise refusal("TT315", f"{path}{_syntax_error(text, error)}; expected TOML") from error
+        _, stated = read_toml(path, "TT315")
         try:
             base = stated.pop("base", None)
             return cls(**_native.complete_device(stated)) if base is None else cls.from_name(base).replace(**stated)
@@ -253,13 +242,3 @@ def as_attribute(device: Any) -> Any:
     if not isinstance(device, Device):
         return device
     return device.name if device in _table() else device.to_dict()
-
-
-def _syntax_error(text: str, error: Exception) -> str:
-    """``":line:column: what is wrong"``, of a reader that gives places in words."""
-    found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error), re.DOTALL)
-    if found is None:
-        return ": values are nested too deeply" if isinstance(error, RecursionError) else f": {error}"
-    end = (text.count("\n") + 1, len(text) - text.rfind("\n"))
-    line, column = (found[2], found[3]) if found[2] else end
-    return f":{line}:{column}: {found[1]}"
