@@ -16,9 +16,8 @@ Kind = Literal["regression", "flaky", "vanished", "lost", "new", "fixed"]
 # Why a test differs, as a person has found out.
 Category = Literal["codegen", "runtime", "infrastructure", "flaky", "platform"]
 
-# What a comparison is for: unless somebody has found that the candidate is not to blame, each of them is a failure.
+# What a comparison is for: until somebody has said why, each of them is a failure.
 BREAKING: frozenset[Kind] = frozenset({"regression", "vanished", "lost"})
-EXCUSED: frozenset[Category] = frozenset({"infrastructure", "flaky", "platform"})
 
 BAD: frozenset[Outcome] = frozenset({"failed", "error", "crashed", "timed_out", "uncollected"})
 
@@ -108,6 +107,7 @@ class Finding:
         culprit: Of one that passes without it, the test that ended the process of the whole file.
         category: Why it differs, None as long as nobody has said.
         reason: What that person has written.
+        link: Where there is more of it, such as the issue that was filed.
     """
 
     kind: Kind
@@ -122,11 +122,12 @@ class Finding:
     culprit: str = ""
     category: Category | None = None
     reason: str = ""
+    link: str = ""
 
     @property
     def breaks(self) -> bool:
-        """Whether the comparison fails for it."""
-        return self.kind in BREAKING and self.category not in EXCUSED
+        """Whether the comparison fails for it: a bug of code generation always, else what nobody has accounted for."""
+        return self.category == "codegen" or (self.category is None and self.kind in BREAKING)
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,7 @@ class Report:
         findings: By kind, then by test.
         seconds: How long each leg ran, by name.
         notes: What a reader should know of how the comparison was made.
+        stale: The tests, or patterns of them, of entries of the classification that no finding needs any more.
     """
 
     selection: tuple[str, ...]
@@ -168,6 +170,7 @@ class Report:
     findings: tuple[Finding, ...]
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
 
     @property
     def breaks(self) -> bool:
