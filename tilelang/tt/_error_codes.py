@@ -156,4 +156,5 @@ CODES = (
     ("TT989", "WorkerError", "A kernel that an executor has lost"),
     ("TT990", "OptionError", "An option of a batch that does not exist"),
     ("TT991", "ArgumentError", "No kernels, or no executor"),
+    ("TT999", "ComparisonError", "Results that cannot be compared"),
 )

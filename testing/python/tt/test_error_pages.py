@@ -107,7 +107,7 @@ def test_explain_a_warning(capsys):
     assert capsys.readouterr().out == page_of("TT406")
 
 
-@pytest.mark.parametrize("code", ["TT999", "tt202", "", "TT2021", "../TT202", "202"])
+@pytest.mark.parametrize("code", ["TT199", "tt202", "", "TT2021", "../TT202", "202"])
 def test_explain_an_unknown_code(code):
     with pytest.raises(
         errors.OptionError, match=f'no error has the code "{re.escape(code)}"; the nearest are TT'

@@ -30,7 +30,7 @@ class Result:
         test: The node id of pytest, such as ``tests/test_a.py::TestB::test_c[1]``.
         outcome: As Junit has it; of a file whose process did not finish, the same for every test in it.
         seconds: How long it ran, with its set-up and tear-down.
-        message: Of one that is bad, what the report says of it in full; empty for others.
+        message: Of one that did not pass, what the report says of it in full, such as why it was skipped.
     """
 
     test: str
