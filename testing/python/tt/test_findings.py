@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from tilelang.tt.testing.compare.findings import compare, kind_of, outcome_of
 from tilelang.tt.testing.compare.model import Ending, FileRun, Finding, Leg, Outcome, Report, Result
 
+pytestmark = pytest.mark.stage("testing")
+
 FILE = "tests/test_a.py"
 LEGS = (Leg("baseline", "python"), Leg("candidate", "python"))
 OUTCOMES = get_args(Outcome)

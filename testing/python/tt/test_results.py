@@ -12,6 +12,8 @@ from tilelang.tt import errors
 from tilelang.tt.testing.compare import results
 from tilelang.tt.testing.compare.model import FileRun, Result
 
+pytestmark = pytest.mark.stage("testing")
+
 FILE = "tests/test_a.py"
 # Also what XML cannot hold, lone surrogates among it.
 texts = st.text(st.characters(exclude_categories=()), max_size=20)
