@@ -156,5 +156,9 @@ CODES = (
     ("TT989", "WorkerError", "A kernel that an executor has lost"),
     ("TT990", "OptionError", "An option of a batch that does not exist"),
     ("TT991", "ArgumentError", "No kernels, or no executor"),
+    ("TT992", "SuiteError", "No suite of that name"),
+    ("TT993", "SuiteError", "A suite, or a shard, that cannot be"),
+    ("TT994", "SuiteError", "Suites that cannot be read"),
+    ("TT995", "SuiteError", "A suite that cannot run here"),
     ("TT999", "ComparisonError", "Results that cannot be compared"),
 )

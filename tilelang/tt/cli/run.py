@@ -14,7 +14,13 @@ INTERNAL = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130  # as shells report SIGINT
 
 # Mistakes in what was asked for; all other refusals are of a kernel or a plan.
-_USAGE_ERRORS = (errors.ArgumentError, errors.OptionError, errors.BufferLookupError, errors.HostError)
+_USAGE_ERRORS = (
+    errors.ArgumentError,
+    errors.OptionError,
+    errors.BufferLookupError,
+    errors.HostError,
+    errors.SuiteError,
+)
 
 
 def run(arguments: list[str]) -> int:

@@ -6,17 +6,25 @@ from typing import TYPE_CHECKING, Any
 from ._extra import extra
 
 if TYPE_CHECKING:
+    from .git import assert_git_not_dirty
     from .hosts import requires_host
     from .stage import Stage
+    from .suite import Suite, Suites
 
 __all__ = [
     "Stage",
+    "Suite",
+    "Suites",
+    "assert_git_not_dirty",
     "requires_host",
 ]
 
 # What needs TVM, or a package of the extra `testing`, is imported when it is asked for.
 _LAZY = {
     "Stage": "stage",
+    "Suite": "suite",
+    "Suites": "suite",
+    "assert_git_not_dirty": "git",
     "requires_host": "hosts",
 }
 

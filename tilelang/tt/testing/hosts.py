@@ -31,11 +31,16 @@ def requires_host(*requirements: str, llvm: bool = False) -> pytest.MarkDecorato
         OptionError: A requirement is not one, or names what is no host.
         HostError: The host is broken, so that it cannot be said whether it has LLVM.
     """
+    reason = lacking(*requirements, llvm=llvm)
+    return pytest.mark.skipif(bool(reason), reason=reason or "the host is there")
+
+
+def lacking(*requirements: str, llvm: bool = False) -> str:
+    """What is required and what was found, where the host is not what :func:`requires_host` asks for; else nothing."""
     wanted = [_parse(requirement) for requirement in requirements]
     found, fits = _look_for(wanted, llvm)
     needed = " or ".join(map(str, requirements)) or "a host"
-    reason = f"requires {needed}{' with LLVM' if llvm else ''}; found {found}"
-    return pytest.mark.skipif(not fits, reason=reason)
+    return "" if fits else f"requires {needed}{' with LLVM' if llvm else ''}; found {found}"
 
 
 def _parse(requirement: str) -> Requirement:

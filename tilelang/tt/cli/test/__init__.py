@@ -3,6 +3,7 @@
 import click
 
 from ..options import Command
+from .run import run as run_suites
 
 
 @click.group()
@@ -11,3 +12,4 @@ def test() -> None:
 
 
 test.command_class = Command
+test.add_command(run_suites)
