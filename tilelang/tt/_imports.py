@@ -4,6 +4,10 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
 
 
 def when_imported(name: str, action: Callable[[], None]) -> None:
@@ -20,19 +24,26 @@ class _Follower:
     def __init__(self, name: str, action: Callable[[], None]) -> None:
         self._name = name
         self._action = action
+        self._done = False
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name != self._name:
+        if self._done or name != self._name:
             return None
         others = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
         spec = next(filter(None, others), None)
         if spec is not None and spec.loader is not None:
-            spec.loader.exec_module = self._followed(spec.loader.exec_module)  # type: ignore[method-assign, assignment]
+            self._follow(spec.loader)
         return spec
 
-    def _followed(self, exec_module: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
+    def _follow(self, loader: "Loader") -> None:
+        exec_module = loader.exec_module
+
         def exec_and_act(module: ModuleType) -> None:
             exec_module(module)
-            self._action()
+            if module.__name__ == self._name and not self._done:  # a loader of archives has others too
+                self._done = True
+                # The module has its loader for good, which is to be as it was.
+                vars(loader).pop("exec_module", None)
+                self._action()
 
-        return exec_and_act
+        loader.exec_module = exec_and_act  # type: ignore[method-assign]
