@@ -315,3 +315,33 @@ def test_build_takes_what_the_host_takes():
         compile_kernel(gemm_of()).build(tir_pipeline="default")
     with pytest.raises(TypeError, match="colour"):
         compile_kernel(gemm_of()).build(colour="red")
+
+
+def test_others_of_the_same_kind_are_left_alone(tmp_path):
+    """Who has registered code for targets of that kind keeps it, for targets that are not ours."""
+    kernel = """
+@T.prim_func
+def f(A: T.Buffer((8,), "float32")):
+    for i in T.thread_binding(8, thread="blockIdx.x"):
+        A[i] = A[i] + T.float32(1)
+"""
+    printed = run_python(
+        """
+        import os, tvm, tvm_ffi
+
+        def theirs(mod, target):
+            print("theirs", target.attrs["model"])
+            return tvm_ffi.get_global_func("runtime.CSourceModuleCreate")("/* theirs */", "c", ["f_kernel"], [])
+
+        tvm_ffi.register_global_func("target.build.ext_dev", theirs)
+        import tilelang.tt
+
+        f = tvm.script.from_source(os.environ["KERNEL"])
+        built = tvm.compile(f, target={"kind": "ext_dev", "model": "mine", "host": "c"})
+        print(built.mod.imports[0].inspect_source())
+        print(hasattr(tvm.compile(f, target="tenstorrent", tir_pipeline="tenstorrent"), "plan"))
+        """,
+        tmp_path,
+        KERNEL=kernel,
+    )
+    assert printed.splitlines() == ["theirs mine", "/* theirs */", "True"]

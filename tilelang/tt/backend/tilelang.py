@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import refusal
 from . import lowering
+from .attribute import Attribute
 from .target import KIND, NAME, inputs_of, is_meant, is_ours, normalize
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def register() -> None:
             execution_backends=(ExecutionBackendSpec("tvm_ffi", enable_host_codegen=True),),
         )
     )
-    JITKernel.plan = property(_plan)
+    JITKernel.plan = Attribute("plan", _plan, lambda kernel: is_ours(kernel.target))
     lowering.register_launcher()
 
 
@@ -112,8 +113,6 @@ def _source_module(mod: "IRModule", target: "Target") -> Any:
 
 def _plan(kernel: Any) -> "Plan":
     """The plan of a kernel that has been compiled for a target of ours."""
-    if not is_ours(kernel.target):
-        raise AttributeError(f"'{type(kernel).__name__}' object has no attribute 'plan'", name="plan")
     from ..plan import make_plan
 
     return make_plan(kernel.prim_func, **inputs_of(kernel.target))

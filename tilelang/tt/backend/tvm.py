@@ -1,13 +1,13 @@
 """Target "tenstorrent" in TVM: ``tvm.compile(mod, target="tenstorrent", tir_pipeline="tenstorrent")``."""
 
-from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ..errors import refusal
 from . import lowering
+from .attribute import Attribute
 from .payload import unpack
-from .target import KIND, NAME, make_target
+from .target import KIND, NAME, is_ours, make_target
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -32,12 +32,30 @@ def register() -> None:
     except ImportError:
         return
     register_tir_pipeline(NAME, _pipeline)
-    tvm_ffi.register_global_func(f"target.build.{KIND}", _build, override=True)
+    _register_build()
     tvm_ffi.register_global_func(_SHOW, lambda text: _shown.get().append(str(text)), override=True)
-    Executable.plan = _attribute("plan", plan_of)
-    Executable.source = _attribute("source", source_of)
-    Executable.backend = _attribute("backend", lambda executable: "reference")
+    Executable.plan = Attribute("plan", plan_of, _is_ours)
+    Executable.source = Attribute("source", source_of, _is_ours)
+    Executable.backend = Attribute("backend", lambda executable: "reference", _is_ours)
     lowering.register_launcher()
+
+
+def _register_build() -> None:
+    """The host builds device code by the kind of the target alone, and that kind is not ours."""
+    import tvm_ffi
+
+    name = f"target.build.{KIND}"
+    build_of_others = tvm_ffi.get_global_func(name, allow_missing=True)
+
+    def build(mod: "IRModule", target: "Target") -> Any:
+        if is_ours(target):
+            lowering.source(mod)  # refuses what is not ours
+            return None  # no module: the host's code has all that it runs
+        if build_of_others is None:
+            raise ValueError(f"Cannot find global function {name}")  # as the host says it
+        return build_of_others(mod, target)
+
+    tvm_ffi.register_global_func(name, build, override=True)
 
 
 def build(func: "PrimFunc", target: "Target", **how: Any) -> Any:
@@ -107,11 +125,6 @@ def _lower(mod: "IRModule") -> "IRModule":
     return out
 
 
-def _build(mod: "IRModule", target: "Target") -> None:
-    """No module: the host's code has all that it runs."""
-    lowering.source(mod)
-
-
 def _is_ours(executable: Any) -> bool:
     module = getattr(executable, "mod", executable)
     return hasattr(module, "implements_function") and bool(module.implements_function(_KERNELS))
@@ -131,14 +144,3 @@ def _kernels_of(executable: Any) -> "IRModule":
     finally:
         _shown.reset(token)
     return IRModule({str(func.attrs["global_symbol"]): func for func in map(unpack, texts)})
-
-
-def _attribute(name: str, value: Callable[[Any], Any]) -> property:
-    """Of executables for our targets; others are to look as if nobody had added anything."""
-
-    def get(executable: Any) -> Any:
-        if not _is_ours(executable):
-            raise AttributeError(f"'{type(executable).__name__}' object has no attribute '{name}'", name=name)
-        return value(executable)
-
-    return property(get, doc=value.__doc__)
