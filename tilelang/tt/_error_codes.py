@@ -124,6 +124,7 @@ CODES = (
     ("TT945", "ExecutionError", "An execution that takes too long"),
     ("TT946", "OptionError", "A host that does not exist"),
     ("TT947", "HostError", "A package for tests that is not installed"),
+    ("TT948", "OptionError", "A check of a refusal that expects nothing"),
     ("TT950", "HostError", "A TVM without LLVM"),
     ("TT951", "NotCoveredError", "A kernel that LLVM does not compile right"),
     # 960 and up: the compile service

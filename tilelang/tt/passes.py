@@ -152,7 +152,7 @@ def run_on(pass_: Any, mod: "ModuleOrFunc") -> "ModuleOrFunc":
         name = name_of(mod)
         return pass_(IRModule({name: mod}))[name]
     if not isinstance(mod, IRModule):
-        raise _no_module(mod)
+        raise no_module(mod)
     return pass_(mod)
 
 
@@ -198,7 +198,7 @@ def kernel_of(mod: "IRModule | PrimFunc", name: str | None = None) -> "tuple[str
             raise refusal("TT870", f"the kernel is {name_of(mod)}; expected that name, or none, in place of {name}")
         return name_of(mod), mod
     if not isinstance(mod, IRModule):
-        raise _no_module(mod)
+        raise no_module(mod)
     is_kernel = tvm_ffi.get_global_func("tilelang.tt.is_kernel")
     kernels = {str(var.name_hint): func for var, func in mod.functions.items() if is_kernel(func)}
     found = [key for key in kernels if name in (None, key)]
@@ -216,7 +216,8 @@ def name_of(func: Any) -> str:
     return symbol if isinstance(symbol, str) else _ALONE
 
 
-def _no_module(found: Any) -> TTError:
+def no_module(found: Any) -> TTError:
+    """What is raised where something is neither an IRModule nor a PrimFunc."""
     help_ = "; call its get_tir(...) for the PrimFunc" if hasattr(found, "get_tir") else ""
     return refusal("TT101", f"found {type(found).__name__}; expected an IRModule or a PrimFunc{help_}")
 

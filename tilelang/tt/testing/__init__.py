@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ._extra import extra
 
 if TYPE_CHECKING:
+    from .checks import check_pass, check_rejects
     from .git import assert_git_not_dirty
     from .hosts import requires_host
     from .stage import Stage
@@ -16,6 +17,8 @@ __all__ = [
     "Suite",
     "Suites",
     "assert_git_not_dirty",
+    "check_pass",
+    "check_rejects",
     "requires_host",
 ]
 
@@ -25,6 +28,8 @@ _LAZY = {
     "Suite": "suite",
     "Suites": "suite",
     "assert_git_not_dirty": "git",
+    "check_pass": "checks",
+    "check_rejects": "checks",
     "requires_host": "hosts",
 }
 
