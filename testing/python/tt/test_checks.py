@@ -17,6 +17,8 @@ from tilelang.tt import apply_tt_defaults, errors, infer_default_tt_schedule, tr
 from tilelang.tt.testing import check_pass, check_rejects
 from tilelang.tt.testing._script import diff
 
+pytestmark = pytest.mark.stage("testing")
+
 
 def add(value):
     @T.prim_func

@@ -12,11 +12,11 @@ from tvm import tirx
 
 from tilelang.tt import (
     apply_tt_defaults,
-    errors,
     infer_default_tt_schedule,
     infer_default_tt_shard,
     schedule_attrs,
 )
+from tilelang.tt.testing import check_pass, check_rejects
 
 pytestmark = pytest.mark.stage("schedule")
 
@@ -39,10 +39,8 @@ def test_before_and_after():
             "tt_runtime_args_schema": oracle.runtime_args_schema((2, 3, 1), params=[("A", None), ("C", None)]),
         }
     )
-    after = infer_default_tt_schedule(before)
-    tvm.ir.assert_structural_equal(after, expected)
+    after = check_pass(before, expected, infer_default_tt_schedule, idempotent=True, round_trip=True)
     assert after.body.same_as(before.body)
-    assert "tt_num_tiles" not in before.attrs
 
 
 GRIDS = [
@@ -137,9 +135,7 @@ def test_script_round_trip_with_runs():
     inputs = {"schedule_policy": "block_cyclic", "schedule_block_size": 4}
     order = {"schedule_order": "swizzled_column", "swizzle_panel": 3}
     func = infer(copy_kernel(grid=(30, 30, 1)), **inputs, **order)
-    read = tvm.script.from_source(func.script())
-    tvm.ir.assert_structural_equal(read, func)
-    assert results(read) == results(func)
+    check_pass(func, None, infer_default_tt_schedule, round_trip=True)
 
 
 def test_runs_of_another_policy_do_not_stay():
@@ -199,8 +195,7 @@ def test_values_fit_their_dtypes(grid):
 @pytest.mark.parametrize("grid", [(2**32, 2**31, 1), (2**21, 2**21, 2**21), (2**62, 1, 2)], ids=str)
 def test_grid_beyond_64_bits(grid):
     func = apply_tt_defaults(bare(grid))
-    with pytest.raises(errors.IntegerOverflowError, match="does not fit a signed 64-bit integer"):
-        infer_default_tt_schedule(func)
+    check_rejects(func, infer_default_tt_schedule, code="TT501", match="does not fit a signed 64-bit integer")
 
 
 def test_again_changes_nothing():
@@ -224,13 +219,6 @@ def test_independent_of_shard():
     one = infer_default_tt_shard(infer_default_tt_schedule(func))
     other = infer_default_tt_schedule(infer_default_tt_shard(func))
     tvm.ir.assert_structural_equal(one, other)
-
-
-def test_script_round_trip():
-    func = infer(copy_kernel())
-    read = tvm.script.from_source(func.script())
-    tvm.ir.assert_structural_equal(read, func)
-    assert results(read) == results(func)
 
 
 def test_json_round_trip():

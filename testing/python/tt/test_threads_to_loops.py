@@ -10,6 +10,7 @@ from support.launch_forms import FORMS
 from tvm import tirx
 
 from tilelang.tt import errors, threads_to_loops, transform
+from tilelang.tt.testing import check_pass, check_rejects
 
 pytestmark = pytest.mark.stage("program")
 
@@ -23,11 +24,9 @@ LEAVE = tirx.call_intrin("int32", tvm.ir.Op.get("tirx.break_loop"))
 
 def check(before, expected):
     """The result is as expected, well-formed where it can be, and stays under a second run."""
-    after = threads_to_loops(before)
-    tvm.ir.assert_structural_equal(after, expected, map_free_vars=True)
+    after = check_pass(before, expected, threads_to_loops, idempotent=True)
     assert tirx.analysis.verify_well_formed(after, False)
-    again = threads_to_loops(after)
-    assert again.same_as(after)
+    assert threads_to_loops(after).same_as(after)
 
 
 # ---- forms of all hosts ----------------------------------------------------------------------------------------------
@@ -49,8 +48,8 @@ def test_launch_thread():
         for tx in range(64):
             C[tx] = A[tx] + T.float32(1)
 
-    check(before, expected.with_attr("global_symbol", "before"))
-    check(before_as_loop, expected.with_attr("global_symbol", "before_as_loop"))
+    check(before, expected)
+    check(before_as_loop, expected)
 
 
 def test_the_grid_stays():
@@ -68,7 +67,7 @@ def test_the_grid_stays():
             for tx in range(16):
                 C[bx, ty, tx] = T.float32(1)
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_an_index_that_nobody_uses_goes():
@@ -83,7 +82,7 @@ def test_an_index_that_nobody_uses_goes():
         bx = T.launch_thread("blockIdx.x", 4)
         C[bx] = T.float32(1)
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_an_index_of_one_value_is_bound():
@@ -97,7 +96,7 @@ def test_an_index_of_one_value_is_bound():
         tx: INT32 = 0
         C[tx] = T.float32(1)
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_a_call_that_counts_is_repeated():
@@ -111,7 +110,7 @@ def test_a_call_that_counts_is_repeated():
         for _ in range(64):
             T.evaluate(T.call_extern("float32", "atomicAdd", C.access_ptr("rw"), T.float32(1)))
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_symbolic_extents():
@@ -129,7 +128,7 @@ def test_symbolic_extents():
         for tx in range(m):
             C[tx] = T.float32(1)
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_threads_inside_of_loops():
@@ -151,7 +150,7 @@ def test_threads_inside_of_loops():
                 for tx in range(8):
                     C[row, tx] = T.Cast("float32", k)
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_private_memory_of_a_thread():
@@ -175,7 +174,7 @@ def test_private_memory_of_a_thread():
                 total[0] = total[0] + A[tx, k]
             C[tx] = total[0]
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_shared_memory_is_written_by_all_before_it_is_read():
@@ -196,7 +195,7 @@ def test_shared_memory_is_written_by_all_before_it_is_read():
         for ty in range(8):
             C[ty] = stage[7 - ty]
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_an_element_of_shared_memory_for_each_thread():
@@ -214,7 +213,7 @@ def test_an_element_of_shared_memory_for_each_thread():
             stage[tx] = A[tx]
             C[tx] = stage[tx]
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 SAME, OTHER = True, False
@@ -270,7 +269,7 @@ def test_two_loops_over_the_same_threads():
         for tx in range(8):
             C[tx, tx] = T.float32(1)
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_two_loops_over_the_same_single_thread():
@@ -305,7 +304,7 @@ def test_what_all_threads_write_is_written_after_all_have_read():
                 C[k, tx] = stage[0]
             stage[0] = T.Cast("float32", k)
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_elements_that_other_threads_touch_in_other_trips():
@@ -325,7 +324,7 @@ def test_elements_that_other_threads_touch_in_other_trips():
                 C[k, tx] = stage[tx + k]
                 stage[tx + k] = T.Cast("float32", k)
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 @pytest.mark.parametrize(("thread", "trip"), [(1, 8), (4, 1), (-1, 8), (4, -1), (4, 32)])
@@ -346,7 +345,7 @@ def test_elements_that_no_other_thread_touches_in_any_trip(thread, trip):
                 C[k, tx] = stage[128 + tx * thread + k * trip]
                 stage[128 + tx * thread + k * trip] = T.Cast("float32", k)
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_threads_of_two_axes_in_one_row():
@@ -370,7 +369,7 @@ def test_threads_of_two_axes_in_one_row():
                 stage[ty * 8 + tx] = kept[0] + T.float32(1)
                 C[ty * 8 + tx] = kept[0]
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_shared_memory_behind_a_pointer():
@@ -389,7 +388,7 @@ def test_shared_memory_behind_a_pointer():
         for ty in range(8):
             C[ty] = stage[7 - ty]
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_a_jump_stays_outside_of_loops_over_threads():
@@ -417,7 +416,7 @@ def test_a_jump_stays_outside_of_loops_over_threads():
             for tz in range(8):
                 D[tz] = T.float32(1)
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 # TIRx's lowering asks the other threads for the number of the warp, and TileLang's for CUDA is full of barriers.
@@ -459,7 +458,7 @@ def test_one_thread_writes_what_all_read():
         for ty in range(8):
             C[ty] = stage[0]
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_shared_memory_that_is_read_only_needs_no_order():
@@ -479,7 +478,7 @@ def test_shared_memory_that_is_read_only_needs_no_order():
             C[tx] = stage[0]
             A[tx] = stage[0]
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_shared_memory_that_a_call_reads():
@@ -500,7 +499,7 @@ def test_shared_memory_that_a_call_reads():
         for ty in range(8):
             C[ty] = T.call_extern("float32", "total", stage.access_ptr("r"))
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_what_is_the_same_for_all_threads_stands_outside_of_the_loop():
@@ -518,7 +517,7 @@ def test_what_is_the_same_for_all_threads_stands_outside_of_the_loop():
             C[tx] = T.float32(1)
         D[1] = D[1] + T.float32(1)
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_private_memory_that_only_some_threads_write():
@@ -542,7 +541,7 @@ def test_private_memory_that_only_some_threads_write():
                 flag[0] = T.float32(1)
             C[tx] = flag[0]
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 def test_private_memory_that_differs_from_the_second_trip_on():
@@ -572,7 +571,7 @@ def test_private_memory_that_differs_from_the_second_trip_on():
                 new[0] = A[tx, k]
             C[tx] = last[0]
 
-    check(before, expected.with_attr("global_symbol", "before"))
+    check(before, expected)
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------------
@@ -586,8 +585,7 @@ def test_barriers_are_refused():
         T.evaluate(T.tvm_storage_sync("shared"))
         C[tx] = T.float32(2)
 
-    with pytest.raises(errors.NotCoveredError, match=r"TT240.*tirx\.tvm_storage_sync"):
-        threads_to_loops(before)
+    check_rejects(before, threads_to_loops, code="TT240", at="T.tvm_storage_sync(")
 
 
 def test_memory_that_lives_on_is_refused():
@@ -599,8 +597,7 @@ def test_memory_that_lives_on_is_refused():
         for tx in T.thread_binding(8, thread="threadIdx.x"):
             C[tx] = kept[0]
 
-    with pytest.raises(errors.NotCoveredError, match=r"TT242.*`kept`"):
-        threads_to_loops(before)
+    check_rejects(before, threads_to_loops, code="TT242", match="`kept`")
 
 
 def test_memory_behind_a_pointer_that_lives_on_is_refused():
@@ -613,8 +610,7 @@ def test_memory_behind_a_pointer_that_lives_on_is_refused():
         stage[tx] = T.float32(1)
         C[tx] = stage[7 - tx] + kept[0]
 
-    with pytest.raises(errors.NotCoveredError, match=r"TT242.*`kept`"):
-        threads_to_loops(before)
+    check_rejects(before, threads_to_loops, code="TT242", match="`kept`")
 
 
 def test_memory_that_lives_on_from_trip_to_trip_is_refused():
@@ -626,8 +622,7 @@ def test_memory_that_lives_on_from_trip_to_trip_is_refused():
                 kept[0] = kept[0] + A[tx, k]
                 C[tx] = kept[0]
 
-    with pytest.raises(errors.NotCoveredError, match=r"TT242.*`kept`"):
-        threads_to_loops(before)
+    check_rejects(before, threads_to_loops, code="TT242", match="`kept`")
 
 
 def test_a_name_that_lives_on_is_refused():
@@ -641,8 +636,7 @@ def test_a_name_that_lives_on_is_refused():
         stage[tx] = A[row]
         C[tx] = stage[7 - tx] + A[row]
 
-    with pytest.raises(errors.NotCoveredError, match=r"TT242.*a name that it defines"):
-        threads_to_loops(before)
+    check_rejects(before, threads_to_loops, code="TT242", match="a name that it defines")
 
 
 def test_an_exchange_in_one_statement_is_refused():
@@ -653,8 +647,7 @@ def test_an_exchange_in_one_statement_is_refused():
         stage[tx] = stage[7 - tx] + T.float32(1)
         C[tx] = stage[tx]
 
-    with pytest.raises(errors.NotCoveredError, match=r"TT243.*`stage`"):
-        threads_to_loops(before)
+    check_rejects(before, threads_to_loops, code="TT243", match="`stage`")
 
 
 def test_a_jump_of_single_threads_is_refused():
@@ -668,8 +661,7 @@ def test_a_jump_of_single_threads_is_refused():
             if A[tx] > T.float32(1):
                 T.evaluate(LEAVE)
 
-    with pytest.raises(errors.NotCoveredError, match=r"TT240.*leaves a loop.*threadIdx\.x"):
-        threads_to_loops(before)
+    check_rejects(before, threads_to_loops, code="TT240", at="T.break_loop()", match="leaves a loop")
 
 
 def test_two_extents_are_refused():
@@ -679,8 +671,7 @@ def test_two_extents_are_refused():
             for again in T.thread_binding(4, thread="threadIdx.x"):
                 C[tx, again] = T.float32(1)
 
-    with pytest.raises(errors.GridError, match=r"TT244.*threadIdx\.x has two extents"):
-        threads_to_loops(before)
+    check_rejects(before, threads_to_loops, code="TT244", at="for again in", match=r"threadIdx\.x has two extents")
 
 
 # ---- TIRx's device scopes --------------------------------------------------------------------------------------------
@@ -703,7 +694,7 @@ if HAS_DEVICE_SCOPES:
                 for tx in range(16):
                     C[bx, tx, ty] = T.float32(1)
 
-        check(before, expected.with_attr("global_symbol", "before"))
+        check(before, expected)
 
     def test_numbers_of_warps_and_lanes():
         """The numbers that TIRx's own lowering computes from the thread's."""
@@ -728,7 +719,7 @@ if HAS_DEVICE_SCOPES:
                 thread_in_group: INT32 = thread % 128
                 C[warp, lane, group, warp_in_group, thread_in_group] = T.float32(1)
 
-        check(before, expected.with_attr("global_symbol", "before"))
+        check(before, expected)
 
     def test_threads_beside_warps():
         @T.prim_func
@@ -746,7 +737,7 @@ if HAS_DEVICE_SCOPES:
                 lane: INT32 = thread % 32
                 C[tx, ty, lane] = T.float32(1)
 
-        check(before, expected.with_attr("global_symbol", "before"))
+        check(before, expected)
 
     def test_an_axis_of_one_thread_beside_lanes():
         @T.prim_func
@@ -767,8 +758,7 @@ if HAS_DEVICE_SCOPES:
             lane = T.lane_id([32])
             C[lane] = T.float32(1)
 
-        with pytest.raises(errors.GridError, match=r"TT244.*no scope says how many threads"):
-            threads_to_loops(before)
+        check_rejects(before, threads_to_loops, code="TT244", at="T.lane_id(", match="no scope says how many threads")
 
 
 # ---- TileLang --------------------------------------------------------------------------------------------------------
@@ -840,8 +830,7 @@ if ON_TILELANG:
                 L.copy(A[tx, 0], tile)
                 L.copy(tile, C[tx, 0])
 
-        with pytest.raises(errors.NotCoveredError, match=r"TT241.*tl\.tileop\.copy.*threadIdx\.x"):
-            threads_to_loops(before)
+        check_rejects(before, threads_to_loops, code="TT241", match=r"tl\.tileop\.copy.*threadIdx\.x")
 
     def test_no_extent_is_refused():
         @L.prim_func
@@ -850,8 +839,9 @@ if ON_TILELANG:
                 tx = L.get_thread_binding()
                 C[tx] = 1.0
 
-        with pytest.raises(errors.GridError, match=r"TT244.*threadIdx\.x has no extent"):
-            threads_to_loops(before)
+        check_rejects(
+            before, threads_to_loops, code="TT244", at="T.launch_thread_idx(0)", match=r"threadIdx\.x has no extent"
+        )
 
     @pytest.mark.parametrize("operation", ["sync_threads", "sync_warp"])
     def test_barriers_of_tilelang_are_refused(operation):
@@ -862,5 +852,4 @@ if ON_TILELANG:
                 C[tx] = 1.0
                 getattr(L, operation)()
 
-        with pytest.raises(errors.NotCoveredError, match="TT240"):
-            threads_to_loops(before)
+        check_rejects(before, threads_to_loops, code="TT240")

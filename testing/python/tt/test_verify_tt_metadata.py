@@ -1,11 +1,14 @@
 """The verifier: what inference gives passes, every contradiction that is seeded is found and named."""
 
+import re
+
 import pytest
-from support.host import T, tvm
+from support.host import T
 from support.infer import bare, copy_kernel, infer, module, plain
 from support.kernels import CASES
 
 from tilelang.tt import apply_tt_defaults, errors, pipeline, verify_tt_metadata
+from tilelang.tt.testing import check_pass, check_rejects
 
 pytestmark = [pytest.mark.stage("verify"), pytest.mark.filterwarnings("ignore::tilelang.tt.errors.FormatWarning")]
 
@@ -111,55 +114,47 @@ CONTRADICTIONS = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_inference_gives_passes(case):
-    mod = infer(case.build())
-    tvm.ir.assert_structural_equal(verify_tt_metadata(mod), mod)
+    check_pass(infer(case.build()), None, verify_tt_metadata)
 
 
 @pytest.mark.parametrize("name", CONTRADICTIONS)
 def test_refuses_a_contradiction(name):
     seed, message = CONTRADICTIONS[name]
-    with pytest.raises(errors.MetadataError) as raised:
-        verify_tt_metadata(seed(planned()))
-    assert message in str(raised.value)
-    assert "help: run infer_default_tt_schedule and infer_default_tt_shard again" in str(raised.value)
+    error = check_rejects(seed(planned()), verify_tt_metadata, match=re.escape(message), error=errors.MetadataError)
+    assert "help: run infer_default_tt_schedule and infer_default_tt_shard again" in str(error)
 
 
 def test_refuses_results_of_another_shape():
     before = planned()
     other = copy_kernel(shape=(128, 96)).with_attrs(dict(before.attrs.items()))
-    with pytest.raises(errors.MetadataError, match=r'attribute tt_buffers\[0\]\["shape"\]\[0\] is 70, .* give 128'):
-        verify_tt_metadata(other)
+    message = r'attribute tt_buffers\[0\]\["shape"\]\[0\] is 70, .* give 128'
+    check_rejects(other, verify_tt_metadata, match=message, error=errors.MetadataError)
 
 
 def test_lists_every_contradiction_of_a_function():
     func = planned().with_attrs({"tt_num_tiles": 7, "tt_core_ranges": [[0, 0, 8, 0]], "tt_grid_z": 2})
-    with pytest.raises(errors.MetadataError) as raised:
-        verify_tt_metadata(func)
+    error = check_rejects(func, verify_tt_metadata, error=errors.MetadataError)
     # Of the seven tiles that are claimed, the last is on no core.
-    assert raised.value.codes == ("TT705", "TT707", "TT701", "TT701")
+    assert error.codes == ("TT705", "TT707", "TT701", "TT701")
 
 
 def test_refuses_results_on_a_function_that_is_no_kernel():
     lowered = bare(grid=(None, None, None)).with_attr("tt_num_tiles", 4)
     mod = module(planned())
     mod["lowered"] = lowered
-    with pytest.raises(errors.MetadataError, match=r"TT703: .*tt_num_tiles stands on a function without a launch"):
-        verify_tt_metadata(mod)
+    check_rejects(mod, verify_tt_metadata, code="TT703", match="tt_num_tiles stands on a function without a launch")
 
 
 def test_asks_for_the_inputs():
-    with pytest.raises(errors.MissingInputError):
-        verify_tt_metadata(copy_kernel())
+    check_rejects(copy_kernel(), verify_tt_metadata, code="TT301")
 
 
 def test_asks_for_the_results():
-    with pytest.raises(errors.MetadataError, match="TT702"):
-        verify_tt_metadata(apply_tt_defaults(copy_kernel()))
+    check_rejects(apply_tt_defaults(copy_kernel()), verify_tt_metadata, code="TT702")
 
 
 def test_pipeline_is_the_four_passes():
-    mod = module(copy_kernel())
-    tvm.ir.assert_structural_equal(pipeline(device="wormhole_n300")(mod), infer(mod, device="wormhole_n300"))
+    check_pass(copy_kernel(), infer(copy_kernel(), device="wormhole_n300"), pipeline(device="wormhole_n300"))
 
 
 def test_pipeline_refuses_unknown_inputs():
@@ -172,5 +167,4 @@ def test_pipeline_leaves_other_functions_alone():
     def host_code(A: T.Buffer((4,), "float32")):
         A[0] = T.float32(1)
 
-    mod = module(host_code)
-    tvm.ir.assert_structural_equal(pipeline()(mod), mod)
+    check_pass(host_code, None, pipeline())

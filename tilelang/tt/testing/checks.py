@@ -218,8 +218,8 @@ class _Place:
         )
 
     def __str__(self) -> str:
-        underlined = self.line[self.columns.start : self.columns.stop]
-        return f"{underlined!r} at {self.source or 'a place in the source that is not known'}"
+        underlined = repr(self.line[self.columns.start : self.columns.stop]) if self.columns else "nothing underlined"
+        return f"{underlined} at {self.source or 'a place in the source that is not known'}"
 
 
 def _places(message: str) -> Iterator[_Place]:
