@@ -375,7 +375,7 @@ def test_a_refused_kernel_has_not_changed():
 
 @pytest.mark.parametrize("options", [{}, {"at": "bx"}, {"code": ()}, {"code": ""}])
 def test_refuses_a_check_of_nothing(options):
-    with pytest.raises(errors.OptionError, match=r'TT948: .* such as code="TT202"'):
+    with pytest.raises(errors.OptionError, match=r"TT948: nothing says which error is expected"):
         check_rejects(empty, apply_tt_defaults, **options)
 
 

@@ -248,8 +248,8 @@ class _Refusal:
         if not code and match is None and error is None:
             raise refusal(
                 "TT948",
-                "check_rejects has nothing that says which error is expected; expected a code, such as "
-                'code="TT202", a regular expression as match=, or a class as error=',
+                "nothing says which error is expected; expected code=, match= or error=\n"
+                'help: give the code of the mistake, such as code="TT202"',
             )
         codes = (code,) if isinstance(code, str) else tuple(code or ())
         for one in codes:
