@@ -145,6 +145,7 @@ STAGES = (
             "src/tt/bind/tilize.*",
             "src/tt/plan/block_float.h",
             "src/tt/plan/tilize.*",
+            "tilelang/tt/_records.py",
             "tilelang/tt/_whole_file.py",
             "tilelang/tt/plan/__init__.py",
             "tilelang/tt/plan/check*.py",
@@ -164,6 +165,7 @@ STAGES = (
         does="Tells a plan to people: as text, as a page, with estimates, and beside other plans.",
         sits="after `plan`; nothing reads it but people",
         sources=(
+            "tilelang/tt/_page",
             "tilelang/tt/plan/compare.py",
             "tilelang/tt/plan/estimate.py",
             "tilelang/tt/plan/page",
@@ -306,6 +308,7 @@ STAGES = (
         sits="on top of everything",
         sources=(
             "testing/stages.py",
+            "tilelang/tt/_toml.py",
             "tilelang/tt/cli/test",
             "tilelang/tt/pytest_plugin.py",
             "tilelang/tt/testing",

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from .._records import Json, Misfit, Place, Repeated, Texts, encode, shape_of, shown
 from .._whole_file import whole_file
 from ..errors import TTError, refusal
 from .model import Kernel, Launch, PlanFile
-from .schema import Json, Misfit, Place, Repeated, Texts, encode, shape_of, shown
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -5,9 +5,10 @@ those of the schema, and the bounds of their types are its bounds.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from .. import _native
+from .._records import AtLeast
 from ..device import Device
 
 if TYPE_CHECKING:
@@ -15,12 +16,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     IntArray: TypeAlias = npt.NDArray[np.int64]
-
-
-class AtLeast(NamedTuple):
-    """The least value of an integer, or the least length of a tuple; the largest integer is always that of 64 bits."""
-
-    minimum: int
 
 
 Natural: TypeAlias = Annotated[int, AtLeast(0)]

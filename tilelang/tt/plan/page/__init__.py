@@ -1,24 +1,20 @@
 """A plan as one page of HTML that needs nothing else: figures, tables, and a script that links them.
 
-The page is the same text for the same plan, and allows itself nothing but its own style sheet and script.
+The page is the same text for the same plan.
 """
 
-from base64 import b64encode
 from collections.abc import Sequence
-from functools import cache
-from hashlib import sha256
-from html import escape
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING
 
+from ..._page import page
+from ..._page.markup import Markup, element
 from ...errors import refusal
 from ..model import Kernel, KernelProvenance, PlanWarning, Source
 from . import svg
 from .comparison import comparison_section
 from .costs import count_figures, estimate_section
 from .launch import launch_section
-from .markup import Markup, element, join
 from .tensors import tensor_section
 
 if TYPE_CHECKING:
@@ -40,15 +36,7 @@ def to_html(plan: "Plan", comparison: "Comparison | None" = None) -> str:
                 "as specialize gives it",
             )
     names = ", ".join(kernel.name for kernel in plan.kernels)
-    style, script = _asset("page.css"), _asset("page.js")
-    return Template(_asset("page.html")).substitute(
-        title=escape(f"The plan of {names}"),
-        policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'",
-        style=style,
-        script=script,
-        body=_body(plan, comparison),
-    )
+    return page(f"The plan of {names}", "The plan", _body(plan, comparison), Path(__file__).parent, _contents(plan))
 
 
 def to_frame(plan: "Plan") -> str:
@@ -64,28 +52,17 @@ def to_frame(plan: "Plan") -> str:
     )
 
 
-@cache
-def _asset(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
-
-
-def _body(plan: "Plan", comparison: "Comparison | None") -> Markup:
+def _body(plan: "Plan", comparison: "Comparison | None") -> list[Markup]:
     kernels = [
         _kernel(kernel, origin, f"kernel-{number}")
         for number, (kernel, origin) in enumerate(zip(plan.kernels, plan.provenance.kernels, strict=True))
     ]
-    theme = element("button", "Dark", type="button", id="theme", aria_label="Dark colours", aria_pressed="false")
     origin = f"tilelang-tt {plan.provenance.package_version} on {plan.provenance.host}"
-    return join(
+    return [
         svg.hatch(),
-        element("header", element("p", "The plan", class_="kind"), _contents(plan), theme),
         element("main", *kernels, *([comparison_section(comparison)] if comparison else [])),
         element("footer", element("p", f"Made by {origin}.")),
-    )
+    ]
 
 
 def _contents(plan: "Plan") -> Markup:

@@ -1,7 +1,7 @@
 """The part of a page that shows the plan beside others."""
 
+from ..._page.markup import Markup, element
 from ..compare import ESTIMATE, Comparison, Row
-from .markup import Markup, element
 from .parts import percent, table
 
 _COLUMNS = (

@@ -1,9 +1,9 @@
 """The parts of a page that show what moves, and the estimate of the time that it takes."""
 
+from ..._page.markup import Markup, element
 from ..estimate import Figures, LaunchFigures, estimate, figures
 from ..model import Kernel
 from . import svg
-from .markup import Markup, element
 
 _MAX_TILES_WALKED = 2**22
 

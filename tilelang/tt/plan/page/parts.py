@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from ..._page.markup import Markup, element
 from ..model import Size
-from .markup import Markup, element
 from .raster import Raster
 
 _TIMES = "\N{MULTIPLICATION SIGN}"

@@ -10,7 +10,7 @@ from json import dumps
 from math import ceil, cos, pi, sin
 from typing import TYPE_CHECKING, NamedTuple
 
-from .markup import Attribute, Markup, element
+from ..._page.markup import Attribute, Markup, element
 from .raster import MIXED, Raster, progressions
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..._page.markup import Markup, element
 from ..model import Buffer, Kernel
 from . import svg
-from .markup import Markup, element
 from .parts import by, details, facts, merging, percent, plural, stored_as, table, words
 from .raster import banks_of, merge
 
