@@ -34,6 +34,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/target.py
 	$(BIN)/python benchmarks/service.py
 	$(BIN)/python benchmarks/many.py
+	$(BIN)/python benchmarks/comparison.py
 
 docs lint: $(VENV)/.developer
 	$(BIN)/python -m nox -s $@

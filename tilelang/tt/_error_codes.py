@@ -134,6 +134,7 @@ CODES = (
     ("TT963", "CacheError", "Cache artifacts of another host, version or code"),
     ("TT964", "CacheError", "Cache artifacts without a cache on disk"),
     ("TT965", "CacheError", "Cache artifacts that the cache cannot hold"),
+    ("TT966", "ComparisonError", "A file that is no report of a comparison"),
     ("TT967", "ComparisonError", "A classification that cannot be read"),
     ("TT968", "ComparisonError", "Priorities that cannot be read"),
     ("TT969", "ComparisonError", "A priority that no test has"),

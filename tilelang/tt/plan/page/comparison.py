@@ -1,8 +1,9 @@
 """The part of a page that shows the plan beside others."""
 
 from ..._page.markup import Markup, element
+from ..._page.parts import table
 from ..compare import ESTIMATE, Comparison, Row
-from .parts import percent, table
+from .parts import percent
 
 _COLUMNS = (
     "Plan", "Cores", "Imbalance", "Padding", "Bytes read", "Bytes written", "Multicast saves", "Bytes of L1",

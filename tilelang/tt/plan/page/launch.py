@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..._page.markup import Markup, element
+from ..._page.parts import details, facts, table
 from ...tile_order import tile_ids
 from ...work_split import corerange_to_cores
 from ..estimate import LaunchFigures
 from ..model import Kernel, Launch, OnChip, RuntimeArgument, TileRun
 from . import svg
 from .costs import dram_banks
-from .parts import by, details, facts, grid_size, merging, percent, plural, share_of, stored_as, table, words
+from .parts import by, grid_size, merging, percent, plural, share_of, stored_as, words
 from .raster import Raster, cores_of, merge
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..._page.markup import Markup, element
+from ..._page.parts import details, facts, table
 from ..model import Buffer, Kernel
 from . import svg
-from .parts import by, details, facts, merging, percent, plural, stored_as, table, words
+from .parts import by, merging, percent, plural, stored_as, words
 from .raster import banks_of, merge
 
 if TYPE_CHECKING:

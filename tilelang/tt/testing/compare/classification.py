@@ -12,7 +12,7 @@ from typing import Any, Final, cast, get_args
 from ..._toml import line_of, parsed, read_toml
 from ..._whole_file import whole_file
 from ...errors import TTError, refusal
-from .model import Category, Finding, Kind, Outcome, Report
+from .model import UNFINISHED, Category, Finding, Kind, Outcome, Report
 from .pattern import names
 
 CATEGORIES: Final[Mapping[Category, str]] = {
@@ -25,8 +25,6 @@ CATEGORIES: Final[Mapping[Category, str]] = {
 UNCLASSIFIED: Final = "unclassified"
 # Of these kinds a person has to say why; what is new or fixed needs no reason.
 _KINDS: tuple[Kind, ...] = ("regression", "flaky", "vanished", "lost")
-# Endings of a process, of which all tests of a file have the same.
-_ENDINGS: tuple[Outcome, ...] = ("crashed", "timed_out", "uncollected")
 _HEADER = f"""\
 # Why tests differ. A comparison adds what it finds at the end, as "{UNCLASSIFIED}", which blocks;
 # whoever finds out why changes category and reason, and may write `pattern` for `test`, `link` and comments.
@@ -166,7 +164,7 @@ def _steady(kind: Kind) -> Kind:
 
 
 def _entry_for(finding: Finding, date: datetime.date) -> Entry:
-    if finding.candidate in _ENDINGS:
+    if finding.candidate in UNFINISHED:
         return Entry(UNCLASSIFIED, None, finding.file, finding.kind, finding.candidate, date=date)
     return Entry(UNCLASSIFIED, finding.test, None, finding.kind, date=date)
 

@@ -19,7 +19,9 @@ Category = Literal["codegen", "runtime", "infrastructure", "flaky", "platform"]
 # What a comparison is for: until somebody has said why, each of them is a failure.
 BREAKING: frozenset[Kind] = frozenset({"regression", "vanished", "lost"})
 
-BAD: frozenset[Outcome] = frozenset({"failed", "error", "crashed", "timed_out", "uncollected"})
+# Of these all tests of a file have the same.
+UNFINISHED: frozenset[Outcome] = frozenset({"crashed", "timed_out", "uncollected"})
+BAD: frozenset[Outcome] = UNFINISHED | {"failed", "error"}
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,12 @@ class Finding:
         kind: What the difference is.
         test: The node id.
         file: Its file.
-        baseline: The outcome there, None where it has no such test; ``candidate`` and ``diagnostic`` likewise.
+        baseline: The outcome there; None where it has no such test.
+        candidate: The outcome there; None where it has no such test.
+        diagnostic: The outcome there; None where it has no such test, or where there is no such leg.
         message: What the candidate's report says in full, and how its process ended where it did not finish.
-        reruns: Outcomes in the candidate when it was run again; ``baseline_reruns`` likewise.
+        reruns: Outcomes in the candidate when it was run again.
+        baseline_reruns: Outcomes in the baseline when it was run again.
         culprit: Of one that passes without it, the test that ended the process of the whole file.
         category: Why it differs, None as long as nobody has said.
         reason: What that person has written.
@@ -136,7 +141,8 @@ class FileCounts:
 
     Attributes:
         file: Its path.
-        baseline: How many there are of each outcome; ``candidate`` likewise.
+        baseline: How many there are of each outcome.
+        candidate: How many there are of each outcome.
         missing: How many the candidate does not have.
         new: How many only the candidate has.
         skipped_in_both: How many take no part in the comparison.
