@@ -127,6 +127,11 @@ CODES = (
     ("TT948", "OptionError", "A check of a refusal that expects nothing"),
     ("TT950", "HostError", "A TVM without LLVM"),
     ("TT951", "NotCoveredError", "A kernel that LLVM does not compile right"),
+    # 952 to 955: stages of tests
+    ("TT952", "SuiteError", "A test without a stage"),
+    ("TT953", "SuiteError", "No stage of that name"),
+    ("TT954", "SuiteError", "A stage without tests"),
+    ("TT955", "SuiteError", "Stages that are not described right"),
     # 960 and up: the compile service
     ("TT960", "OptionError", "A size of the cache that is no number of bytes"),
     ("TT961", "CacheError", "A file that holds no cache artifacts"),
