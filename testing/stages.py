@@ -34,7 +34,7 @@ STAGES = (
         "devices",
         does="Knows the chips: their cores, memories and formats; reads devices from files and attributes.",
         sits="before `defaults`, which writes the device on each kernel",
-        sources=("src/tt/device", "src/tt/core/core_range.h", "tilelang/tt/device.py"),
+        sources=("src/tt/device", "src/tt/core/core_range.h", "tilelang/tt/_toml.py", "tilelang/tt/device.py"),
     ),
     Stage(
         "sizes",

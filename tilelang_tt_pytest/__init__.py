@@ -15,6 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from tilelang.tt.pytest_plugin import Planner
 
+pytest_plugins = ["tilelang_tt_pytest.stages"]
+
 _NO = ("", "0", "false")
 
 
@@ -28,7 +30,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "stage(name): the stage of the pipeline that the test exercises")
     # Where nobody looks at what was written, every plan would pass.
     if config.getoption("tt_update_golden") and os.environ.get("CI", "").lower() not in _NO:
         raise pytest.UsageError(

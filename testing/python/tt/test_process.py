@@ -16,6 +16,8 @@ import pytest
 from tilelang.tt.testing import process
 from tilelang.tt.testing.process import Ended, run
 
+pytestmark = pytest.mark.stage("testing")
+
 LONG = 600  # seconds: nothing that a test waits for
 
 

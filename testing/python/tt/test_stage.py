@@ -179,7 +179,7 @@ def test_without_a_stage(project):
         project(test_b="\ndef test_bare(): ...\n"),
         r"^TT952: found 1 test without a stage; expected one of stages.py: one, two\n"
         r"    tests/test_b.py:2: test_bare\n"
-        r'help: write pytestmark = pytest.mark.stage\("NAME"\) below the imports of tests/test_b.py, ',
+        r'help: write pytestmark = pytest.mark.stage\("NAME"\) below the imports of tests/test_b.py$',
     )
 
 
@@ -200,11 +200,10 @@ def test_unknown_stage(project, mark, found):
 def test_stages_by_name():
     stages = [Stage("schedule", "", ""), Stage("shard", "", "")]
     assert select_stages(["shard", "schedule", "shard"], stages) == [stages[1], stages[0]]
-    with pytest.raises(
-        errors.SuiteError, match='^TT953: found the stage "shed"; expected one of: schedule, shard'
-    ) as e:
+    with pytest.raises(errors.SuiteError) as refused:
         select_stages(["shed"], stages)
-    assert str(e.value).endswith("help: the nearest is shard")
+    expected = 'TT953: found the stage "shed"; expected one of: schedule, shard\nhelp: the nearest is shard'
+    assert str(refused.value) == expected
 
 
 def test_stage_without_tests(project):
@@ -219,7 +218,7 @@ def test_stage_without_tests(project):
     [
         ("", "found no pyproject.toml that names a file of stages, from .* upwards\nhelp: write stages = "),
         ("[tool.tilelang-tt]", "found no pyproject.toml that names a file of stages"),
-        ("[tool", ".*pyproject.toml is no TOML: "),
+        ("[tool", ".*pyproject.toml:1:6: .*; expected TOML"),
         ("[tool.tilelang-tt]\nstage = 'a.py'", "has stage = 'a.py' under .*; expected paths, as in suites = .*stages"),
         ("[tool.tilelang-tt]\nstages = 3", "has stages = 3 under "),
         ("[tool]\ntilelang-tt = 3", "has tilelang-tt = 3 under "),

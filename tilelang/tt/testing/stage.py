@@ -140,8 +140,7 @@ def check_tests(tests: Sequence[StagedTest], stages: Sequence[Stage], project: P
         raise refusal(
             "TT952",
             f"found {len(lines)} test{'s' * (len(lines) > 1)} without a stage; {expected}{_listed(lines)}\n"
-            f'help: write pytestmark = pytest.mark.stage("NAME") below the imports of {unmarked[0].file}, '
-            "with the stage that most of its tests exercise; a decorator of a class or a test says another",
+            f'help: write pytestmark = pytest.mark.stage("NAME") below the imports of {unmarked[0].file}',
         )
 
 
