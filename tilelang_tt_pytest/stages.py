@@ -185,8 +185,8 @@ def _heard(channels: set[str]) -> Iterator[None]:
     before = [(logger, logger.level, logger.handlers) for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.DEBUG)
-        if not _propagates(logger):  # as below the name of TileLang
-            logger.handlers = [*logger.handlers, *logging.getLogger().handlers]
+        missing = [handler for handler in logging.getLogger().handlers if handler not in _reached(logger)]
+        logger.handlers = [*logger.handlers, *missing]  # below the name of TileLang nothing propagates
     try:
         yield
     finally:
@@ -195,12 +195,13 @@ def _heard(channels: set[str]) -> Iterator[None]:
             logger.handlers = handlers
 
 
-def _propagates(logger: logging.Logger) -> bool:
-    while logger.parent is not None:
-        if not logger.propagate:
-            return False
-        logger = logger.parent
-    return True
+def _reached(logger: logging.Logger | None) -> list[logging.Handler]:
+    """The handlers that get the records of a logger."""
+    handlers: list[logging.Handler] = []
+    while logger is not None:
+        handlers += logger.handlers
+        logger = logger.parent if logger.propagate else None
+    return handlers
 
 
 @dataclass

@@ -110,7 +110,7 @@ def test_ir_around_passes(session):
             '*"tt_tiles_per_core"*',
         ]
     )
-    log = [line for line in result.stdout.lines if "tilelang.tt.schedule:" in line]
+    log = [line for line in result.stdout.lines if line.startswith(("INFO ", "DEBUG "))]
     assert len(log) == len(set(log))  # told once, whether its loggers propagate or not
 
 
@@ -180,7 +180,9 @@ def context():
 def test_context():
     apply_tt_defaults(copy_kernel())
     current = PassContext.current()
-    assert (seen, current.opt_level, bool(current.config["testing.immutable_module"])) == (["tt.ApplyTTDefaults"], 1, True)"""
+    assert seen == ["tt.ApplyTTDefaults"]
+    assert (current.opt_level, bool(current.config["testing.immutable_module"])) == (1, True)
+"""
     session("--stage", "lower", "tests/test_context.py", test_context=source).assert_outcomes(passed=1)
 
 
