@@ -1,11 +1,15 @@
 """Stages of tests: read from the files as pytest collects them, and every way to be wrong is refused."""
 
+import shlex
 from inspect import isfunction
 
 import pytest
 from support.examples import ROOT
 
 from tilelang.tt import errors
+from tilelang.tt.cli import run as cli
+from tilelang.tt.cli.test import stage as stage_command
+from tilelang.tt.cli.test.stage import pytest_command
 from tilelang.tt.testing import Stage, read_stages
 from tilelang.tt.testing.stage import select_stages
 
@@ -291,3 +295,47 @@ def test_lines_of_this_project_are_those_of_the_functions(ours):
     }
     for test in ours.tests:
         assert f"def {test.name.rpartition('::')[2]}(" in lines[test.file][test.line - 1]
+
+
+@pytest.fixture
+def call(project, monkeypatch, capfd):
+    """Runs ``tilelang-tt test stage`` in a folder of a project: its exit code, stdout and stderr."""
+
+    def run(*arguments, **files):
+        monkeypatch.chdir(project(**files) / "tests")
+        monkeypatch.setenv("COLUMNS", "100")
+        code = cli.run(["test", "stage", *arguments])
+        return code, *capfd.readouterr()
+
+    return run
+
+
+def test_command_lists_stages(call):
+    lines = "stage  tests  what it does\none        1  One thing.\ntwo        1  Another thing.\n"
+    assert call() == (0, lines, "")
+
+
+def test_command_runs_a_stage(call):
+    """All of it, whatever the current folder, with the exit code of pytest."""
+    failing = MARKED.replace("test_one(): ...", "test_one(): assert False")
+    code, out, err = call("one", "-p", "no:cacheprovider", "-rA", test_a=failing)
+    assert code == pytest.ExitCode.TESTS_FAILED
+    assert "FAILED tests/test_a.py::test_one" in out
+    assert "1 deselected" in out
+    assert err == f"note: {shlex.join(pytest_command())} --stage one -p no:cacheprovider -rA\n"
+
+
+def test_command_without_tests_to_run(call):
+    assert call("one", "-p", "no:cacheprovider", "-k", "two")[0] == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_command_refuses(call):
+    code, out, err = call("three")
+    assert (code, out) == (1, "")
+    assert err.startswith('error: TT953: found the stage "three"; expected one of: one, two\n')
+    assert call(test_b="def test_b(): ...\n")[0] == 1
+
+
+def test_completion(call):
+    call()
+    assert [item.value for item in stage_command._complete(None, None, "t")] == ["two"]

@@ -4,6 +4,7 @@ import click
 
 from ..options import Command
 from .run import run as run_suites
+from .stage import stage as run_stage
 
 
 @click.group()
@@ -13,3 +14,4 @@ def test() -> None:
 
 test.command_class = Command
 test.add_command(run_suites)
+test.add_command(run_stage)
