@@ -115,7 +115,7 @@ def run_suites(root, *suites, **values):
 
 def test_what_is_recorded(root):
     recorded = run_suites(root, suite_of("many"))["many"]
-    assert recorded.command[0] == str(Path(sys.executable).with_name("pytest"))
+    assert Path(recorded.command[0]).parent == Path(sys.executable).parent
     assert recorded.variables == tuple(PLAIN.items())
     assert (recorded.state, recorded.exit_code, recorded.signal, recorded.reason) == ("passed", 0, None, "")
     assert recorded.seconds > 0

@@ -182,7 +182,9 @@ class Shard:
 
 
 def pytest_command() -> list[str]:
-    """The pytest of this environment, as users call it: ``python -m pytest`` would put the folder on the path."""
+    """The pytest of this interpreter; without ``-P``, ``-m`` would put the current folder on the path."""
+    if sys.version_info >= (3, 11):
+        return [sys.executable, "-P", "-m", "pytest"]
     script = shutil.which("pytest", path=os.path.dirname(sys.executable))
     return [script] if script else [sys.executable, "-m", "pytest"]
 

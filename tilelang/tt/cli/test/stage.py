@@ -1,7 +1,6 @@
 """``tilelang-tt test stage``: the tests of one stage alone, by pytest."""
 
 import shlex
-import sys
 
 import click
 from click.shell_completion import CompletionItem
@@ -44,13 +43,10 @@ def stage(name: str | None, arguments: tuple[str, ...]) -> None:
         return
     select_stages([name], found.stages)
     with extra():
-        from ...testing.process import run
+        from ...testing.process import interruptible, run
+        from ...testing.suite import pytest_command
     command = [*pytest_command(), "--stage", name, *arguments]
     output.note(shlex.join(command))
-    ended = run(command, cwd=found.project.root, echo=True)
+    with interruptible():
+        ended = run(command, cwd=found.project.root, echo=True)
     raise click.exceptions.Exit(ended.exit_code)
-
-
-def pytest_command() -> list[str]:
-    """The pytest of this interpreter; before Python 3.11 it finds modules in the current folder too."""
-    return [sys.executable, *(["-P"] if sys.version_info >= (3, 11) else []), "-m", "pytest"]
