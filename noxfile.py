@@ -6,6 +6,7 @@ folder of further kernels for the tests of the TileLang host.
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
@@ -24,23 +25,34 @@ EXTRAS = nox.project.load_toml("pyproject.toml")["project"]["optional-dependenci
 # The package itself comes as a wheel.
 TEST_REQUIREMENTS = [*EXTRAS["testing"], *(each for each in EXTRAS["test"] if not each.startswith("tilelang-tt"))]
 LINTED = ["tilelang", "tilelang_tt_pytest", "testing", "benchmarks", "examples", "docs", "tools", "noxfile.py"]
+TESTS = Path("testing/python/tt")
 WHEELS = Path("build/wheels")
+# What the wheel is made of.
+SOURCES = ["CMakeLists.txt", "pyproject.toml", "src", "tilelang", "tilelang_tt_pytest", "docs/errors"]
 MAX_WHEEL_BYTES = 1_000_000
 SANITIZERS = ["libasan.so", "libubsan.so", "libstdc++.so"]
 
-_built: list[Path] = []
-
 
 def wheel(session: nox.Session) -> str:
-    """The wheel of these sources, built once per run of nox: every host tests the same file."""
-    if not _built:
-        session.run("rm", "-rf", str(WHEELS), external=True)
-        session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(WHEELS), ".")
-        _built.extend(WHEELS.glob("*.whl"))
-        size = _built[0].stat().st_size
-        if size > MAX_WHEEL_BYTES:
-            session.error(f"{_built[0]} has {size} bytes; expected at most {MAX_WHEEL_BYTES}")
-    return str(_built[0])
+    """The wheel of these sources, built once for each Python: every host tests the same file."""
+    print_tag = "import sys; print('cp%d%d' % sys.version_info[:2], end='')"
+    folder = WHEELS / str(session.run("python", "-c", print_tag, silent=True))
+    built = list(folder.glob("*.whl"))
+    if not built or built[0].stat().st_mtime < _last_change():
+        session.run("rm", "-rf", str(folder), external=True)
+        session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), ".")
+        built = list(folder.glob("*.whl"))
+    size = built[0].stat().st_size
+    if size > MAX_WHEEL_BYTES:
+        session.error(f"{built[0]} has {size} bytes; expected at most {MAX_WHEEL_BYTES}")
+    return str(built[0])
+
+
+def _last_change() -> float:
+    found = [
+        path for name in SOURCES for path in (Path(name), *Path(name).rglob("*")) if "__pycache__" not in path.parts
+    ]
+    return max(path.stat().st_mtime for path in found)
 
 
 @nox.session
@@ -82,26 +94,24 @@ def sanitize(session: nox.Session) -> None:
     }
     # What a released library may need from others is not what a watched one needs; and what watches has memory of its
     # own, for which workers with a limit leave no room.
-    ignored = [f"--ignore=testing/python/tt/{name}.py" for name in ("test_library", "test_pool")]
+    ignored = [f"--ignore={TESTS}/{name}.py" for name in ("test_library", "test_pool")]
+    # What runs tests is Python, and starts hundreds of processes in which there is nothing to watch.
+    ignored += [f"--ignore={path}" for path in TESTS.glob("test_*.py") if 'mark.stage("testing")' in path.read_text()]
     # Reports go to the file descriptor, which is not to be captured.
     session.run("pytest", "-n", "auto", "--capture=sys", *ignored, *session.posargs, env=watched)
 
 
-@nox.session
-def stress(session: nox.Session) -> None:
-    """Sixteen processes on one cache for half a minute, which die, and damage and evict what they share."""
-    session.install("--quiet", *HOSTS["tvm27"], *TEST_REQUIREMENTS, wheel(session))
-    seconds = {"TILELANG_TT_STRESS_SECONDS": "30"}
-    session.run("pytest", "testing/python/tt/test_cache_stress.py", *session.posargs, env=seconds)
-
-
 @nox.session(python="3.11")
 def fuzz(session: nox.Session) -> None:
-    """Inputs that nobody would write, for a minute each; arguments after ``--`` go to libFuzzer."""
+    """Inputs that nobody would write, for a minute each, two at a time; arguments after ``--`` go to libFuzzer."""
     session.install("--quiet", *HOSTS["tvm27"], "atheris==3.0.0", wheel(session))
-    for target in sorted(Path("testing/fuzz").glob("fuzz_*.py")):
+
+    def run(target: Path) -> None:
         session.log(f"fuzzing {target.stem}")
         session.run("python", "-P", str(target), *(session.posargs or ["-max_total_time=60", "-verbosity=0"]))
+
+    with ThreadPoolExecutor(2) as executor:
+        list(executor.map(run, sorted(Path("testing/fuzz").glob("fuzz_*.py"))))
 
 
 @nox.session
@@ -129,5 +139,5 @@ def format_(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The documentation, with warnings as errors, in docs/_build; the kernels of its gallery are TileLang's."""
     session.install("--quiet", "torch==2.13.0")
-    session.install("--quiet", ".[tilelang,docs]")
+    session.install("--quiet", f"{wheel(session)}[tilelang,docs]")
     session.run("sphinx-build", "-W", "-n", "--keep-going", "-b", "html", "docs", "docs/_build/html")
