@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import IO, cast
 
 import psutil
@@ -70,6 +71,7 @@ def run(
     time_limit: float | None = None,
     log: Path | None = None,
     echo: bool = False,
+    cancelled: Event | None = None,
 ) -> Ended:
     """Run a command to its end, without a shell and without input.
 
@@ -84,14 +86,18 @@ def run(
         time_limit: Seconds that it may take; None: any time.
         log: A file for what it prints, stdout and stderr in the order in which they come.
         echo: Whether that is also written to this process's stdout, as it comes.
+        cancelled: What another thread interrupts this one by.
 
     Raises:
+        KeyboardInterrupt: This process was interrupted, or ``cancelled`` is set.
         OSError: The command cannot be started, or the log cannot be written.
     """
     with open(log or os.devnull, "wb", buffering=0) as file:
         running = _Running(command, cwd, env, [cast(IO[bytes], file), *([_stdout()] if echo else [])])
         try:
-            running.follow(running.has_ended, time_limit)
+            running.follow(lambda: running.has_ended() or (cancelled is not None and cancelled.is_set()), time_limit)
+            if cancelled is not None and cancelled.is_set():
+                raise KeyboardInterrupt
             timed_out = not running.has_ended()
             if not timed_out:
                 running.follow(running.is_gone, LINGER_SECONDS)

@@ -86,7 +86,7 @@ def read_report(path: "str | PathLike[str]", file: str) -> dict[str, Result]:
     """
     with _expected(path):
         cases = (case for suite in JUnitXml.fromfile(str(path)) for case in suite)
-        return _by_test(_result(case, node_id(file, _property(case, TEST) or file)) for case in cases)
+        return _by_test(_result(case, node_id(file, _property(case, TEST) or _named(case)[1])) for case in cases)
 
 
 def key_of(path: Path) -> str | None:
@@ -156,7 +156,7 @@ def _own(suite: TestSuite) -> list[FileRun]:
 def _foreign(suite: TestSuite) -> list[FileRun]:
     files: dict[str, list[Result]] = {}
     for case in suite:
-        file, test = _address(_Case.fromelem(case))  # type: ignore[no-untyped-call]
+        file, test = _named(case)
         files.setdefault(file, []).append(_result(case, test))
     return [_foreign_run(file, results) for file, results in files.items()]
 
@@ -169,17 +169,17 @@ def _foreign_run(file: str, results: list[Result]) -> FileRun:
     return FileRun(file, "finished", seconds=seconds, results=_by_test(results))
 
 
-def _address(case: _Case) -> tuple[str, str]:
+def _named(case: TestCase) -> tuple[str, str]:
     """The file of a test and its node id; of a file that could not be collected, or was skipped, the file twice."""
     name, class_name = case.name or "", case.classname or ""
+    file = _Case.fromelem(case).file  # type: ignore[no-untyped-call]
     if not class_name:
-        file = case.file or name
-        return file, file
-    if not case.file:
+        return file or name, file or name
+    if not file:
         return class_name, f"{class_name}::{name}"
-    module = case.file.removesuffix(".py").replace("/", ".")
+    module = file.removesuffix(".py").replace("/", ".")
     classes = class_name.removeprefix(module).strip(".").replace(".", "::")
-    return case.file, "::".join(part for part in (case.file, classes, name) if part)
+    return file, "::".join(part for part in (file, classes, name) if part)
 
 
 def _result(case: TestCase, test: str) -> Result:

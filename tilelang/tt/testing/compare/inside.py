@@ -1,0 +1,110 @@
+"""What runs inside of a leg: a program by its path, which needs pytest and nothing of this package.
+
+It gets the path of a request, as JSON, and writes what it finds out to the file that the request names, as lines of
+JSON: a process that crashes leaves those that it had written.
+"""
+
+import sys
+
+if not getattr(sys.flags, "safe_path", False):
+    del sys.path[0]  # the folder of this file, whose modules are none that a test should find
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+from collections.abc import Generator
+from typing import Any
+
+
+class Journal:
+    """A file that is complete up to the moment in which the process ends, whatever ends it."""
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
+
+    def note(self, **what: Any) -> None:
+        os.write(self._descriptor, (json.dumps(what) + "\n").encode())
+
+
+def probe(request: dict[str, Any], journal: Journal) -> int:
+    """Say what the interpreter is, what is installed, and where modules are."""
+    distributions, states = {}, []
+    for each in importlib.metadata.distributions():
+        name = (each.metadata["Name"] or "").lower().replace("_", "-")
+        if name and name not in distributions:  # the first is the one that is imported
+            distributions[name] = each.version
+            record = hashlib.sha256((each.read_text("RECORD") or "").encode()).hexdigest()
+            states.append((name, each.version, record))
+    journal.note(
+        python=platform.python_version(),
+        prefix=sys.prefix,
+        distributions=distributions,
+        state=hashlib.sha256(repr(sorted(states)).encode()).hexdigest(),
+        modules={name: _place(name) for name in request["modules"]},
+    )
+    return 0
+
+
+def _place(name: str) -> "str | None":
+    """Where a module is that can be imported."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        return None
+    if spec is None:
+        return None
+    return spec.origin or ", ".join(spec.submodule_search_locations or ()) or "built-in"
+
+
+def run(request: dict[str, Any], journal: Journal) -> int:
+    """Run pytest on one file, and say which tests it has, which is running, and which modules are loaded at the end."""
+    import pytest
+
+    class Recorder:
+        @pytest.hookimpl(wrapper=True)  # which is before all others
+        def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, Any, Any]:
+            if hasattr(config.option, "numprocesses"):
+                config.option.numprocesses = 0  # of pytest-xdist: a crash is to be one of this process
+            return (yield)
+
+        @pytest.hookimpl(trylast=True)
+        def pytest_collection_modifyitems(self, items: "list[pytest.Item]") -> None:
+            only, without = request["only"], request["without"]
+            items[:] = [
+                item for item in items if (only is None or _rest(item) in only) and _rest(item) not in without
+            ]
+
+        def pytest_collection_finish(self, session: pytest.Session) -> None:
+            for item in session.items:
+                item.user_properties.append((request["property"], json.dumps(item.nodeid)))
+            journal.note(collected=[item.nodeid for item in session.items], errors=session.testsfailed)
+
+        def pytest_runtest_logstart(self, nodeid: str) -> None:
+            journal.note(running=nodeid)
+
+        def pytest_runtest_logfinish(self, nodeid: str) -> None:
+            journal.note(running="")
+
+    code = int(pytest.main(request["arguments"], plugins=[Recorder()]))
+    loaded = {name: _origin(name) for name in request["modules"]}
+    journal.note(code=code, loaded=loaded)
+    return code
+
+
+def _rest(item: Any) -> str:
+    """The node id without the file, whose path depends on pytest's root folder."""
+    return str(item.nodeid.partition("::")[2])
+
+
+def _origin(name: str) -> "str | None":
+    module = sys.modules.get(name)
+    return None if module is None else getattr(module, "__file__", None) or "built-in"
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1], encoding="utf-8") as file:
+        asked = json.load(file)
+    sys.exit({"probe": probe, "run": run}[asked["action"]](asked, Journal(asked["journal"])))
