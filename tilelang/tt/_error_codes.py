@@ -167,5 +167,8 @@ CODES = (
     ("TT993", "SuiteError", "A suite, or a shard, that cannot be"),
     ("TT994", "SuiteError", "Suites that cannot be read"),
     ("TT995", "SuiteError", "A suite that cannot run here"),
+    ("TT996", "ComparisonError", "Environments that cannot be compared"),
+    ("TT997", "ComparisonError", "An environment that is contaminated"),
+    ("TT998", "ComparisonError", "A comparison that is described wrong"),
     ("TT999", "ComparisonError", "Results that cannot be compared"),
 )

@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 from collections.abc import Generator
 from typing import Any
 
@@ -72,10 +73,7 @@ def run(request: dict[str, Any], journal: Journal) -> int:
 
         @pytest.hookimpl(trylast=True)
         def pytest_collection_modifyitems(self, items: "list[pytest.Item]") -> None:
-            only, without = request["only"], request["without"]
-            items[:] = [
-                item for item in items if (only is None or _rest(item) in only) and _rest(item) not in without
-            ]
+            items[:] = [item for item in items if _is_asked(request, item.nodeid.partition("::")[2])]
 
         def pytest_collection_finish(self, session: pytest.Session) -> None:
             for item in session.items:
@@ -94,9 +92,15 @@ def run(request: dict[str, Any], journal: Journal) -> int:
     return code
 
 
-def _rest(item: Any) -> str:
-    """The node id without the file, whose path depends on pytest's root folder."""
-    return str(item.nodeid.partition("::")[2])
+def _is_asked(request: dict[str, Any], test: str) -> bool:
+    """Whether a test runs, by its node id without the file, whose path depends on pytest's root folder."""
+    if (request["only"] is not None and test not in request["only"]) or test in request["without"]:
+        return False
+    if (asked := request["priorities"]) is None:
+        return True
+    name = f"{request['file']}::{test}"
+    found = (priority for pattern, priority in asked["rules"] if re.fullmatch(pattern, name))
+    return next(found, asked["rest"]) in asked["chosen"]
 
 
 def _origin(name: str) -> "str | None":

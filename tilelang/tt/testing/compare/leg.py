@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from .. import process
 from ..process import Ended
 from . import results
 from .model import Ending, FileRun, Leg, Result
+from .pattern import pattern
+from .priorities import REST, Priorities, Priority
 
 _INSIDE = Path(__file__).with_name("inside.py")
 _TAIL = 4096  # characters of what a process has printed, where it ended badly
@@ -78,6 +79,8 @@ def run_file(
     time_limit: float | None = None,
     only: Collection[str] | None = None,
     without: Collection[str] = (),
+    priorities: Priorities | None = None,
+    priority: Collection[Priority] = (),
     cancelled: Event | None = None,
 ) -> FileRun:
     """Run the tests of a file, and say what has come of it, however its process ends.
@@ -89,6 +92,8 @@ def run_file(
         time_limit: Seconds that the process may take.
         only: Node ids of the tests that run; None: all.
         without: Node ids of tests that do not run.
+        priorities: Which priority each test has; None: all run.
+        priority: Those that run.
         cancelled: Ends the process, and raises KeyboardInterrupt, when it is set.
     """
     with tempfile.TemporaryDirectory(prefix="tilelang-tt-", ignore_cleanup_errors=True) as folder:
@@ -99,10 +104,17 @@ def run_file(
             "modules": sorted({*leg.loaded, *leg.unloaded}),
             "only": None if only is None else [_rest(test) for test in only],
             "without": [_rest(test) for test in without],
+            "file": file,
             "property": results.TEST,
+            "priorities": None if priorities is None else _rules(priorities, priority),
         }
         done = inside(leg, Path(folder), request, time_limit, cancelled)
         return _file_run(file, done, _read(report, file), time_limit)
+
+
+def _rules(priorities: Priorities, priority: Collection[Priority]) -> dict[str, Any]:
+    rules = [(f"(?s:{pattern(text).pattern})", each) for text, each in priorities.rules]
+    return {"rules": rules, "rest": REST, "chosen": list(priority)}
 
 
 def _rest(test: str) -> str:

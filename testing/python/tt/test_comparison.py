@@ -1,0 +1,350 @@
+"""A candidate that is broken in every way: each is found, and nothing else."""
+
+import json
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tilelang.tt import errors
+from tilelang.tt.testing.compare import comparison
+from tilelang.tt.testing.compare.config import Comparison
+from tilelang.tt.testing.compare.model import Leg
+
+pytestmark = pytest.mark.stage("testing")
+
+QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+BASELINE = Leg("baseline", sys.executable, QUICK)
+CANDIDATE = Leg("candidate", sys.executable, {**QUICK, "BROKEN": "1"})
+
+# What each file has, where BROKEN is set in the candidate, and what is found of it.
+FILES = {
+    "test_values.py": """
+        import os, pathlib, pytest
+        BROKEN = "BROKEN" in os.environ
+
+        def test_regression(): assert not BROKEN, "the planted regression"
+        def test_flaky():
+            state = pathlib.Path("runs")
+            runs = len(state.read_text()) if state.exists() else 0
+            if BROKEN:
+                state.write_text("x" * (runs + 1))
+            assert runs % 2 or not BROKEN
+        if not BROKEN:
+            def test_vanished(): pass
+        @pytest.mark.skipif(BROKEN, reason="the planted loss")
+        def test_lost(): pass
+        if BROKEN:
+            def test_new(): pass
+        def test_fixed(): assert BROKEN
+        @pytest.mark.skip
+        def test_skipped_in_both(): pass
+        def test_failing_in_both(): assert 0
+        def test_passing_in_both(): pass
+        """,
+    "test_crash.py": """
+        import os, signal
+        def test_before(): pass
+        def test_crash():
+            if "BROKEN" in os.environ:
+                os.kill(os.getpid(), signal.SIGSEGV)
+        def test_after(): pass
+        """,
+    "test_forever.py": """
+        import os, time
+        def test_forever():
+            while "BROKEN" in os.environ:
+                time.sleep(0.1)
+        """,
+    "test_import.py": """
+        import os
+        assert "BROKEN" not in os.environ, "the planted import"
+        def test_imported(): pass
+        """,
+    "test_broken_in_both.py": "import a_module_that_is_nowhere",
+    "test_empty.py": "",
+}
+FOUND = {
+    "test_values.py::test_regression": "regression",
+    "test_values.py::test_flaky": "flaky",
+    "test_values.py::test_vanished": "vanished",
+    "test_values.py::test_lost": "lost",
+    "test_values.py::test_new": "new",
+    "test_values.py::test_fixed": "fixed",
+    "test_crash.py::test_before": "regression",
+    "test_crash.py::test_crash": "regression",
+    "test_crash.py::test_after": "regression",
+    "test_forever.py::test_forever": "regression",
+    "test_import.py::test_imported": "regression",
+}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Makes a project of some of the files, and others, in a folder that is the current one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+
+    def make(*names, **files):
+        for name, text in {**{name: FILES[name] for name in names}, **files}.items():
+            Path(name if "." in name else f"{name}.py").write_text(textwrap.dedent(text))
+
+    return make
+
+
+def compared(*, files=(".",), out="out", progress=comparison._quiet, **options):
+    wanted = Comparison(files, (BASELINE, CANDIDATE), **{"reruns": 1, "time_limit": 60.0, **options})
+    return comparison.compare(wanted, out, progress)
+
+
+def kinds(report):
+    return {finding.test: finding.kind for finding in report.findings}
+
+
+def test_every_kind_of_finding(project):
+    project(*FILES)
+    seen = []
+    report = compared(
+        jobs=2, time_limit=2.0, progress=lambda leg, run, done, total: seen.append((leg, run.file, done, total))
+    )
+    assert kinds(report) == FOUND
+    assert report.breaks
+    by_test = {finding.test: finding for finding in report.findings}
+    assert by_test["test_values.py::test_regression"].reruns == ("failed",)
+    assert by_test["test_values.py::test_regression"].baseline_reruns == ("passed",)
+    assert "the planted regression" in by_test["test_values.py::test_regression"].message
+    assert by_test["test_values.py::test_flaky"].reruns == ("passed",)
+    assert "the planted loss" in by_test["test_values.py::test_lost"].message
+    culprit = "test_crash.py::test_crash"
+    assert (by_test[culprit].candidate, by_test[culprit].reruns, by_test[culprit].culprit) == (
+        "crashed",
+        ("crashed",),
+        "",
+    )
+    assert by_test[culprit].message.startswith(f"crashed in {culprit}: SIGSEGV")
+    for innocent in ("test_crash.py::test_before", "test_crash.py::test_after"):
+        assert (by_test[innocent].reruns, by_test[innocent].culprit) == (("passed",), culprit)
+    assert by_test["test_forever.py::test_forever"].candidate == "timed_out"
+    assert by_test["test_import.py::test_imported"].candidate == "uncollected"
+    assert "the planted import" in by_test["test_import.py::test_imported"].message
+    counts = {each.file: each for each in report.files}
+    assert counts["test_broken_in_both.py"].candidate == {"uncollected": 1}
+    assert (counts["test_values.py"].missing, counts["test_values.py"].new) == (1, 1)
+    assert counts["test_values.py"].skipped_in_both == 1
+    assert {place[:2] for place in seen} == {(leg, file) for leg in ("baseline", "candidate") for file in FILES}
+    assert [place[2:] for place in seen] == [(done, 12) for done in range(1, 13)]
+
+
+def test_nothing_is_broken(project):
+    project(test_a="def test_a(): pass\n")
+    report = compared()
+    assert report.findings == ()
+    assert not report.breaks
+    assert report.files[0].baseline == report.files[0].candidate == {"passed": 1}
+    assert {path.name for path in Path("out").rglob("*.*")} == {"comparison.json", "test_a.py.xml"}
+    assert report.legs[0].versions.keys() == {"python", "pytest"}
+
+
+def test_the_diagnostic_leg(project):
+    """Installed but switched off: what is broken there as well is not broken by its use."""
+    project(
+        test_a="""
+            import os
+            def test_used(): assert os.environ.get("BROKEN") != "used"
+            def test_loaded(): assert "BROKEN" not in os.environ
+            """
+    )
+    legs = [replace(BASELINE, name=name, variables={**QUICK, "BROKEN": name}) for name in ("used", "loaded")]
+    legs = [BASELINE, replace(legs[0], name="candidate"), replace(legs[1], name="diagnostic")]
+    report = comparison.compare(Comparison(("test_a.py",), tuple(legs), reruns=0), "out")
+    assert {finding.test: finding.diagnostic for finding in report.findings} == {
+        "test_a.py::test_used": "passed",
+        "test_a.py::test_loaded": "failed",
+    }
+
+
+def test_a_crash_that_needs_the_whole_file(project):
+    """No test crashes alone: the file as a whole does, each time."""
+    project(
+        test_a="""
+            import os, signal
+            seen = []
+            def test_first(): seen.append(1)
+            def test_second():
+                if seen and "BROKEN" in os.environ:
+                    os.kill(os.getpid(), signal.SIGSEGV)
+            """
+    )
+    report = compared()
+    assert kinds(report) == {"test_a.py::test_first": "regression", "test_a.py::test_second": "regression"}
+    assert {(finding.reruns, finding.culprit) for finding in report.findings} == {(("crashed",), "")}
+
+
+def test_a_flaky_crash(project):
+    project(
+        test_a="""
+            import os, pathlib, signal
+            def test_first(): pass
+            def test_second():
+                if "BROKEN" in os.environ and not pathlib.Path("crashed").exists():
+                    pathlib.Path("crashed").touch()
+                    os.kill(os.getpid(), signal.SIGSEGV)
+            """
+    )
+    assert kinds(compared()) == {"test_a.py::test_first": "flaky", "test_a.py::test_second": "flaky"}
+
+
+def test_flaky_in_the_baseline(project):
+    project(
+        test_a="""
+            import os, pathlib
+            def test_a():
+                assert "BROKEN" not in os.environ and not pathlib.Path("again").exists()
+            def test_b():
+                pathlib.Path("again").touch()
+            """
+    )
+    (finding,) = compared().findings
+    assert (finding.kind, finding.reruns, finding.baseline_reruns) == ("flaky", ("failed",), ("failed",))
+
+
+def test_a_limit_of_reruns(project):
+    project(test_a="import os\ndef test_a(): assert 'BROKEN' not in os.environ\ntest_b = test_a\n")
+    report = compared(rerun_limit=1)
+    assert [len(finding.reruns) for finding in report.findings] == [1, 0]
+    assert report.notes == ("1 of 2 regressions were not run again, as the limit is 1",)
+    report = compared(reruns=0)
+    assert ([len(finding.reruns) for finding in report.findings], report.notes) == ([0, 0], ())
+
+
+def interrupted(after, **options):
+    """A comparison that ends when so many files have run."""
+
+    def stop(leg, run, done, total):
+        if done == after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compared(progress=stop, **options)
+
+
+def counting(name):
+    return f"from pathlib import Path\ndef test_a():\n    with open('{name}.ran', 'a') as file: file.write('x')\n"
+
+
+def ran(name):
+    return len(Path(f"{name}.ran").read_text())
+
+
+def test_an_interrupted_comparison_goes_on(project):
+    project(test_a=counting("a"), test_b=counting("b"))
+    interrupted(after=2)
+    kept = ran("a") + ran("b")
+    assert kept >= 2
+    report = compared()
+    assert (ran("a"), ran("b")) == (2, 2)
+    assert report.notes == (f"{kept} runs of files are from before the comparison was interrupted",)
+    assert compared().notes == ()  # one that was finished begins anew
+    assert (ran("a"), ran("b")) == (4, 4)
+
+
+def test_what_has_changed_since_the_interruption_is_run_anew(project):
+    project(test_a=counting("a"), test_b=counting("b"))
+    interrupted(after=4)
+    project(test_a=counting("a") + "# changed\n")
+    report = compared()
+    assert (ran("a"), ran("b")) == (4, 2)
+    assert report.notes[1:] == tuple(
+        f"{leg}, test_a.py: the file, or a setting of pytest, has changed since the interruption, and it was run anew"
+        for leg in ("baseline", "candidate")
+    )
+    interrupted(after=4)
+    report = compared(arguments=("-q",))
+    assert ran("a") == 8
+    assert "baseline, test_b.py: the environment has changed since the interruption" in "".join(report.notes)
+
+
+def test_half_a_result_is_none(project):
+    """As after a process that was killed while it wrote, in a file system that lost the end."""
+    project(test_a=counting("a"))
+    interrupted(after=2)
+    path = Path("out/results/candidate/test_a.py.xml")
+    path.write_text(path.read_text()[:100])
+    assert compared().findings == ()
+    assert ran("a") == 3
+
+
+def test_another_folder(project):
+    project(test_a="def test_a(): pass\n")
+    Path("out").mkdir()
+    Path("out", "thesis.txt").write_text("unique")
+    with pytest.raises(errors.ComparisonError, match="TT998: out holds something else than a comparison"):
+        compared()
+    assert [path.name for path in Path("out").iterdir()] == ["thesis.txt"]
+
+
+def test_contaminated_processes(project):
+    project(test_a="import os\nif 'BROKEN' in os.environ: import turtledemo\ndef test_a(): pass\n")
+    legs = (replace(BASELINE, loaded=("turtledemo",)), CANDIDATE)
+    with pytest.raises(
+        errors.ComparisonError, match=r"TT997: baseline: turtledemo was not loaded when test_a.py ended"
+    ):
+        comparison.compare(Comparison(("test_a.py",), legs), "out")
+    legs = (BASELINE, replace(CANDIDATE, unloaded=("turtledemo",)))
+    with pytest.raises(
+        errors.ComparisonError, match=r"TT997: candidate: turtledemo was loaded from .*turtledemo.__init__"
+    ):
+        comparison.compare(Comparison(("test_a.py",), legs), "out")
+    legs = (replace(BASELINE, unloaded=("turtledemo",)), replace(CANDIDATE, loaded=("turtledemo",)))
+    assert comparison.compare(Comparison(("test_a.py",), legs), "out").findings == ()
+
+
+def test_no_test_has_run(project):
+    project(test_a="import a_module_that_is_nowhere\n", test_b="")
+    with pytest.raises(errors.ComparisonError, match="TT999: 2 files of tests: no test has run") as caught:
+        compared()
+    assert "a_module_that_is_nowhere" in str(caught.value)
+    assert json.loads(Path("out/comparison.json").read_text()) == {"finished": True}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"legs": (BASELINE,)}, "found no candidate"),
+        ({"tests": ()}, "found no tests"),
+        ({"tests": ("nowhere",)}, "nowhere: found no such file or folder"),
+        ({"tests": ("empty",)}, "empty: found no file like"),
+        ({"priority": ("P0",)}, "priority P0: found no file of priorities"),
+    ],
+)
+def test_described_wrong(project, options, message):
+    project(test_a="def test_a(): pass\n")
+    Path("empty").mkdir()
+    wanted = replace(Comparison(("test_a.py",), (BASELINE, CANDIDATE)), **options)
+    with pytest.raises(errors.ComparisonError, match=f"TT998: {message}"):
+        comparison.compare(wanted, "out")
+    assert not Path("out").exists()
+
+
+def test_priorities_select_files_and_tests(project):
+    project(test_a="def test_a(): pass\ndef test_b(): pass\n", test_b="def test_a(): pass\n", test_c="x\n")
+    Path("p.toml").write_text(
+        '[P0]\nmeaning = "each time"\ntests = ["test_a.py::test_b", "test_b.py"]\n[P3]\nmeaning = "never"\ntests = ["test_c.py"]\n'
+    )
+    report = compared(priorities="p.toml", priority=("P0",))
+    assert {each.file: each.baseline for each in report.files} == {
+        "test_a.py": {"passed": 1},
+        "test_b.py": {"passed": 1},
+    }
+
+
+def test_results_that_are_there(project):
+    project("test_values.py")
+    compared()
+    report = comparison.compare_results(["out/results/baseline", "out/results/candidate"])
+    assert set(kinds(report)) == {test for test in FOUND if test.startswith("test_values")}
+    Path("none").mkdir()
+    with pytest.raises(errors.ComparisonError, match="TT999: none: found no .xml"):
+        comparison.compare_results(["out/results/baseline", "none"])

@@ -1,0 +1,106 @@
+"""Regressions, run again: which of them are flaky, and which test it was that ended the process of a file."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from .findings import in_order, outcome_of
+from .model import BAD, FileRun, Finding, Outcome, Report
+
+
+class Again(Protocol):
+    """Runs tests of a file once more.
+
+    Args:
+        leg: ``baseline`` or ``candidate``.
+        file: The file.
+        number: Which time it is, from 1.
+        only: The test that runs; empty: all.
+        without: A test that does not run; empty: none is left out.
+    """
+
+    def __call__(self, leg: str, file: str, number: int, *, only: str = "", without: str = "") -> FileRun: ...
+
+
+def rerun(report: Report, candidate: Mapping[str, FileRun], again: Again, *, times: int, limit: int) -> Report:
+    """The report with what comes of its regressions when they are run again: what passes then is flaky.
+
+    A test runs alone. Of a file whose process did not finish, the test that was running then runs alone; if it ends its
+    process each time, the others run once without it. Otherwise the file runs as a whole.
+
+    Args:
+        report: The findings.
+        candidate: The runs of the candidate, by file.
+        again: Runs tests.
+        times: How often the candidate is asked; the baseline is asked once.
+        limit: How many regressions, or files whose process did not finish, are run again at most.
+    """
+    units = list(_units(report, candidate)) if times else []
+    seen: dict[str, Finding] = {}
+    for run, regressions in units[:limit]:
+        for finding in _run_again(run, regressions, again, times):
+            seen[finding.test] = finding
+    findings = in_order(seen.get(finding.test, finding) for finding in report.findings)
+    left = len(units) - limit
+    notes = (f"{left} of {len(units)} regressions were not run again, as the limit is {limit}",) if left > 0 else ()
+    return replace(report, findings=findings, notes=(*report.notes, *notes))
+
+
+def _units(report: Report, candidate: Mapping[str, FileRun]) -> Iterator[tuple[FileRun, list[Finding]]]:
+    """What is run again together: each regression, or all of a file whose process did not finish."""
+    ended: dict[str, list[Finding]] = {}
+    for finding in report.findings:
+        if finding.kind == "regression":
+            run = candidate[finding.file]
+            if run.ending == "finished":
+                yield run, [finding]
+            else:
+                ended.setdefault(finding.file, []).append(finding)
+    yield from ((candidate[file], findings) for file, findings in ended.items())
+
+
+def _run_again(run: FileRun, regressions: list[Finding], again: Again, times: int) -> Iterator[Finding]:
+    numbers = range(1, times + 1)
+    if run.ending != "finished":
+        if run.running:
+            alone = [again("candidate", run.file, number, only=run.running) for number in numbers]
+            if all(each.ending != "finished" for each in alone):
+                yield from _by_culprit(run, regressions, again, alone)
+                return
+        whole = [again("candidate", run.file, number) for number in numbers]
+        before = again("baseline", run.file, 1)
+    else:
+        (test,) = (finding.test for finding in regressions)
+        whole = [again("candidate", run.file, number, only=test) for number in numbers]
+        before = again("baseline", run.file, 1, only=test)
+    yield from (_judged(finding, whole, before) for finding in regressions)
+
+
+def _by_culprit(run: FileRun, regressions: list[Finding], again: Again, alone: list[FileRun]) -> Iterator[Finding]:
+    """The test that ends the process each time, and the others, which have yet to show what they do."""
+    culprit = run.running
+    others = again("candidate", run.file, 1, without=culprit) if len(regressions) > 1 else None
+    before = again("baseline", run.file, 1)
+    for finding in regressions:
+        if finding.test == culprit:
+            yield _judged(finding, alone, before)
+        else:
+            outcomes = _outcomes([others], finding.test)
+            yield replace(
+                finding,
+                reruns=outcomes,
+                baseline_reruns=_outcomes([before], finding.test),
+                culprit=culprit if outcomes == ("passed",) else "",
+            )
+
+
+def _judged(finding: Finding, runs: Iterable[FileRun], before: FileRun) -> Finding:
+    reruns, baseline_reruns = _outcomes(runs, finding.test), _outcomes([before], finding.test)
+    is_flaky = "passed" in reruns or bool(BAD & set(baseline_reruns))
+    kind = "flaky" if is_flaky else finding.kind
+    return replace(finding, kind=kind, reruns=reruns, baseline_reruns=baseline_reruns)
+
+
+def _outcomes(runs: Iterable[FileRun | None], test: str) -> tuple[Outcome, ...]:
+    found = (outcome_of(run, test) for run in runs)
+    return tuple(outcome for outcome in found if outcome is not None)
