@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.clock import jump_when_written
 
 from tilelang.tt import errors
-from tilelang.tt.testing.compare import comparison
+from tilelang.tt.testing.compare import comparison, environment, results
 from tilelang.tt.testing.compare.config import Comparison
-from tilelang.tt.testing.compare.model import Leg
+from tilelang.tt.testing.compare.model import FileRun, Leg, Result
 
 pytestmark = pytest.mark.stage("testing")
 
@@ -55,8 +56,10 @@ FILES = {
     "test_forever.py": """
         import os, time
         def test_forever():
-            while "BROKEN" in os.environ:
-                time.sleep(0.1)
+            if "BROKEN" in os.environ:
+                with open("forever", "a") as file:
+                    file.write("x")
+                time.sleep(600)
         """,
     "test_import.py": """
         import os
@@ -81,6 +84,16 @@ FOUND = {
 }
 
 
+PROBED = {}
+
+
+@pytest.fixture(autouse=True)
+def looked_at_once(monkeypatch):
+    """All legs have this interpreter, and what is known of it holds for all tests."""
+    probe = environment._probe
+    monkeypatch.setattr(environment, "_probe", lambda leg: PROBED.get("") or PROBED.setdefault("", probe(leg)))
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """Makes a project of some of the files, and others, in a folder that is the current one."""
@@ -103,12 +116,11 @@ def kinds(report):
     return {finding.test: finding.kind for finding in report.findings}
 
 
-def test_every_kind_of_finding(project):
+def test_every_kind_of_finding(project, monkeypatch):
     project(*FILES)
+    jump_when_written(monkeypatch, Path("forever").absolute())
     seen = []
-    report = compared(
-        jobs=2, time_limit=2.0, progress=lambda leg, run, done, total: seen.append((leg, run.file, done, total))
-    )
+    report = compared(jobs=2, progress=lambda leg, run, done, total: seen.append((leg, run.file, done, total)))
     assert kinds(report) == FOUND
     assert report.breaks
     by_test = {finding.test: finding for finding in report.findings}
@@ -139,7 +151,7 @@ def test_every_kind_of_finding(project):
 
 def test_nothing_is_broken(project):
     project(test_a="def test_a(): pass\n")
-    report = compared()
+    report = compared(jobs=2)
     assert report.findings == ()
     assert not report.breaks
     assert report.files[0].baseline == report.files[0].candidate == {"passed": 1}
@@ -165,60 +177,6 @@ def test_the_diagnostic_leg(project):
     }
 
 
-def test_a_crash_that_needs_the_whole_file(project):
-    """No test crashes alone: the file as a whole does, each time."""
-    project(
-        test_a="""
-            import os, signal
-            seen = []
-            def test_first(): seen.append(1)
-            def test_second():
-                if seen and "BROKEN" in os.environ:
-                    os.kill(os.getpid(), signal.SIGSEGV)
-            """
-    )
-    report = compared()
-    assert kinds(report) == {"test_a.py::test_first": "regression", "test_a.py::test_second": "regression"}
-    assert {(finding.reruns, finding.culprit) for finding in report.findings} == {(("crashed",), "")}
-
-
-def test_a_flaky_crash(project):
-    project(
-        test_a="""
-            import os, pathlib, signal
-            def test_first(): pass
-            def test_second():
-                if "BROKEN" in os.environ and not pathlib.Path("crashed").exists():
-                    pathlib.Path("crashed").touch()
-                    os.kill(os.getpid(), signal.SIGSEGV)
-            """
-    )
-    assert kinds(compared()) == {"test_a.py::test_first": "flaky", "test_a.py::test_second": "flaky"}
-
-
-def test_flaky_in_the_baseline(project):
-    project(
-        test_a="""
-            import os, pathlib
-            def test_a():
-                assert "BROKEN" not in os.environ and not pathlib.Path("again").exists()
-            def test_b():
-                pathlib.Path("again").touch()
-            """
-    )
-    (finding,) = compared().findings
-    assert (finding.kind, finding.reruns, finding.baseline_reruns) == ("flaky", ("failed",), ("failed",))
-
-
-def test_a_limit_of_reruns(project):
-    project(test_a="import os\ndef test_a(): assert 'BROKEN' not in os.environ\ntest_b = test_a\n")
-    report = compared(rerun_limit=1)
-    assert [len(finding.reruns) for finding in report.findings] == [1, 0]
-    assert report.notes == ("1 of 2 regressions were not run again, as the limit is 1",)
-    report = compared(reruns=0)
-    assert ([len(finding.reruns) for finding in report.findings], report.notes) == ([0, 0], ())
-
-
 def interrupted(after, **options):
     """A comparison that ends when so many files have run."""
 
@@ -239,15 +197,14 @@ def ran(name):
 
 
 def test_an_interrupted_comparison_goes_on(project):
-    project(test_a=counting("a"), test_b=counting("b"))
-    interrupted(after=2)
-    kept = ran("a") + ran("b")
-    assert kept >= 2
-    report = compared()
-    assert (ran("a"), ran("b")) == (2, 2)
-    assert report.notes == (f"{kept} runs of files are from before the comparison was interrupted",)
+    project(test_a=counting("a"))
+    interrupted(after=1)
+    kept = Path("out/results/baseline/test_a.py.xml")
+    written = kept.stat().st_mtime_ns
+    assert compared().notes == ("1 runs of files are from before the comparison was interrupted",)
+    assert kept.stat().st_mtime_ns == written
     assert compared().notes == ()  # one that was finished begins anew
-    assert (ran("a"), ran("b")) == (4, 4)
+    assert kept.stat().st_mtime_ns > written
 
 
 def test_what_has_changed_since_the_interruption_is_run_anew(project):
@@ -260,10 +217,11 @@ def test_what_has_changed_since_the_interruption_is_run_anew(project):
         f"{leg}, test_a.py: the file, or a setting of pytest, has changed since the interruption, and it was run anew"
         for leg in ("baseline", "candidate")
     )
-    interrupted(after=4)
-    report = compared(arguments=("-q",))
-    assert ran("a") == 8
-    assert "baseline, test_b.py: the environment has changed since the interruption" in "".join(report.notes)
+    Path("test_a.py").unlink()
+    interrupted(after=2)
+    (note, _) = compared(arguments=("-q",)).notes
+    assert note == "baseline, test_b.py: the environment has changed since the interruption, and it was run anew"
+    assert ran("b") == 6
 
 
 def test_half_a_result_is_none(project):
@@ -288,22 +246,18 @@ def test_another_folder(project):
 def test_contaminated_processes(project):
     project(test_a="import os\nif 'BROKEN' in os.environ: import turtledemo\ndef test_a(): pass\n")
     legs = (replace(BASELINE, loaded=("turtledemo",)), CANDIDATE)
-    with pytest.raises(
-        errors.ComparisonError, match=r"TT997: baseline: turtledemo was not loaded when test_a.py ended"
-    ):
+    with pytest.raises(errors.ComparisonError, match="TT997: baseline: turtledemo was not loaded when"):
         comparison.compare(Comparison(("test_a.py",), legs), "out")
     legs = (BASELINE, replace(CANDIDATE, unloaded=("turtledemo",)))
-    with pytest.raises(
-        errors.ComparisonError, match=r"TT997: candidate: turtledemo was loaded from .*turtledemo.__init__"
-    ):
+    with pytest.raises(errors.ComparisonError, match="TT997: candidate: turtledemo was loaded from /"):
         comparison.compare(Comparison(("test_a.py",), legs), "out")
     legs = (replace(BASELINE, unloaded=("turtledemo",)), replace(CANDIDATE, loaded=("turtledemo",)))
     assert comparison.compare(Comparison(("test_a.py",), legs), "out").findings == ()
 
 
 def test_no_test_has_run(project):
-    project(test_a="import a_module_that_is_nowhere\n", test_b="")
-    with pytest.raises(errors.ComparisonError, match="TT999: 2 files of tests: no test has run") as caught:
+    project(test_a="import a_module_that_is_nowhere\n")
+    with pytest.raises(errors.ComparisonError, match="TT999: 1 files of tests: no test has run") as caught:
         compared()
     assert "a_module_that_is_nowhere" in str(caught.value)
     assert json.loads(Path("out/comparison.json").read_text()) == {"finished": True}
@@ -329,22 +283,24 @@ def test_described_wrong(project, options, message):
 
 
 def test_priorities_select_files_and_tests(project):
-    project(test_a="def test_a(): pass\ndef test_b(): pass\n", test_b="def test_a(): pass\n", test_c="x\n")
+    project(test_a="def test_a(): pass\ndef test_b(): pass\n", test_b="x\n")
     Path("p.toml").write_text(
-        '[P0]\nmeaning = "each time"\ntests = ["test_a.py::test_b", "test_b.py"]\n[P3]\nmeaning = "never"\ntests = ["test_c.py"]\n'
+        '[P0]\nmeaning = "now"\ntests = ["test_a.py::test_b"]\n[P3]\nmeaning = "later"\ntests = ["test_b.py"]\n'
     )
     report = compared(priorities="p.toml", priority=("P0",))
-    assert {each.file: each.baseline for each in report.files} == {
-        "test_a.py": {"passed": 1},
-        "test_b.py": {"passed": 1},
-    }
+    assert {each.file: each.baseline for each in report.files} == {"test_a.py": {"passed": 1}}
 
 
-def test_results_that_are_there(project):
-    project("test_values.py")
-    compared()
-    report = comparison.compare_results(["out/results/baseline", "out/results/candidate"])
-    assert set(kinds(report)) == {test for test in FOUND if test.startswith("test_values")}
-    Path("none").mkdir()
-    with pytest.raises(errors.ComparisonError, match="TT999: none: found no .xml"):
-        comparison.compare_results(["out/results/baseline", "none"])
+def test_results_that_are_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(leg, outcome):
+        test = "test_a.py::test_a"
+        results.write(Path(leg, "a.xml"), FileRun("test_a.py", "finished", results={test: Result(test, outcome)}))
+        return leg
+
+    folders = [write("before", "passed"), write("after", "failed"), write("between", "passed")]
+    (finding,) = comparison.compare_results(folders).findings
+    assert (finding.kind, finding.test, finding.diagnostic) == ("regression", "test_a.py::test_a", "passed")
+    with pytest.raises(errors.ComparisonError, match="TT999: skipped, skipped: no test has run in any"):
+        comparison.compare_results([write("skipped", "skipped")] * 2)

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from support.clock import jump_when_written
 
 from tilelang.tt.testing.compare import leg as legs
 from tilelang.tt.testing.compare.model import Leg
@@ -83,12 +84,13 @@ ENDINGS = {
     "exit 0": ("import os; os._exit(0)", "crashed", "exit code 0 before the end of pytest"),
     "exit 1": ("import os; os._exit(1)", "crashed", "exit code 1 before the end of pytest"),
     "stop": ("import pytest; pytest.exit('enough')", "crashed", "exit code 2, and 2 of 3 tests did not run"),
-    "forever": ("while True: pass", "timed_out", "1.5 s"),
+    "forever": ("open('forever', 'w').write('x')\n            while True: pass", "timed_out", "60 s"),
 }
 
 
 @pytest.mark.parametrize("name", ENDINGS)
-def test_ended_in_a_test(project, name):
+def test_ended_in_a_test(project, tmp_path, monkeypatch, name):
+    jump_when_written(monkeypatch, tmp_path / "forever")
     statement, ending, detail = ENDINGS[name]
     project(f"""
         def test_first(): pass
@@ -96,7 +98,7 @@ def test_ended_in_a_test(project, name):
             {statement}
         def test_never(): pass
         """)
-    found = run(time_limit=1.5 if name == "forever" else 60)
+    found = run(time_limit=60)
     assert (found.ending, found.detail.splitlines()[0]) == (ending, detail)
     assert outcomes(found) == dict.fromkeys(["test_first", "test_last", "test_never"], ending)
     assert found.running in (f"{FILE}::test_last", "" if name == "stop" else None)

@@ -20,6 +20,7 @@ _USAGE_ERRORS = (
     errors.BufferLookupError,
     errors.HostError,
     errors.SuiteError,
+    errors.ComparisonError,
 )
 
 

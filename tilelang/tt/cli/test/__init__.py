@@ -3,6 +3,7 @@
 import click
 
 from ..options import Command
+from .compare import compare
 from .run import run as run_suites
 from .stage import stage as run_stage
 
@@ -15,3 +16,4 @@ def test() -> None:
 test.command_class = Command
 test.add_command(run_suites)
 test.add_command(run_stage)
+test.add_command(compare)

@@ -14,6 +14,8 @@ from .selection import PATTERNS
 
 LEGS: Final = ("baseline", "candidate", "diagnostic")
 
+_PART = ("-k", "-m", "--deselect")
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -50,6 +52,13 @@ class Comparison:
     priorities: str | None = None
     priority: tuple[Priority, ...] = ()
     same: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all tests of the files run, as far as can be seen."""
+        arguments = [*self.arguments, *(argument for leg in self.legs for argument in leg.arguments)]
+        is_part = any("::" in test for test in self.tests) or any(each.startswith(_PART) for each in arguments)
+        return not (is_part or self.priority)
 
 
 def read(path: "str | PathLike[str]") -> Comparison:
