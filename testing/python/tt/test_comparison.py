@@ -120,7 +120,7 @@ def test_every_kind_of_finding(project, monkeypatch):
     project(*FILES)
     jump_when_written(monkeypatch, Path("forever").absolute())
     seen = []
-    report = compared(jobs=2, progress=lambda leg, run, done, total: seen.append((leg, run.file, done, total)))
+    report = compared(progress=lambda leg, run, done, total: seen.append((leg, run.file, done, total)))
     assert kinds(report) == FOUND
     assert report.breaks
     by_test = {finding.test: finding for finding in report.findings}
