@@ -1,6 +1,7 @@
 """The environments of a comparison, looked at before anything runs in them."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from .leg import inside
 from .model import FileRun, Leg
 
 _PROBE_SECONDS = 120.0  # of a TileLang that is imported for the first time
+_OLDEST_PYTEST = 8
 _SHOWN = ("python", "pytest")
 
 
@@ -91,9 +93,14 @@ def _probe(leg: Leg) -> dict[str, Any]:
             raise refusal("TT996", f"{leg.name}: {python} does not start: {error.strerror}") from error
     if "python" not in done.noted:
         how = "did not answer in time" if done.ended.timed_out else f"ended with {done.ended.signal or done.ended.code}"
-        raise refusal("TT996", f"{leg.name}: {python} {how}; expected a Python of 3.8 or newer\n{done.output}".rstrip())
-    if "pytest" not in done.noted["distributions"]:
-        raise refusal("TT996", f"{leg.name}: {python} has no pytest\nhelp: {python} -m pip install pytest")
+        raise refusal("TT996", f"{leg.name}: {python} {how}; expected an interpreter of Python\n{done.output}".rstrip())
+    pytest = done.noted["distributions"].get("pytest", "none")
+    if int(re.sub(r"\D.*", "", pytest) or 0) < _OLDEST_PYTEST:
+        raise refusal(
+            "TT996",
+            f"{leg.name}: found pytest {pytest} for {python}; expected {_OLDEST_PYTEST} or newer"
+            f"\nhelp: {python} -m pip install 'pytest>={_OLDEST_PYTEST}'",
+        )
     return dict(done.noted)
 
 

@@ -4,6 +4,8 @@ It gets the path of a request, as JSON, and writes what it finds out to the file
 JSON: a process that crashes leaves those that it had written.
 """
 
+from __future__ import annotations
+
 import sys
 
 if not getattr(sys.flags, "safe_path", False):
@@ -49,7 +51,7 @@ def probe(request: dict[str, Any], journal: Journal) -> int:
     return 0
 
 
-def _place(name: str) -> "str | None":
+def _place(name: str) -> str | None:
     """Where a module is that can be imported."""
     try:
         spec = importlib.util.find_spec(name)
@@ -72,7 +74,7 @@ def run(request: dict[str, Any], journal: Journal) -> int:
             return (yield)
 
         @pytest.hookimpl(trylast=True)
-        def pytest_collection_modifyitems(self, items: "list[pytest.Item]") -> None:
+        def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
             items[:] = [item for item in items if _is_asked(request, item.nodeid.partition("::")[2])]
 
         def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -103,7 +105,7 @@ def _is_asked(request: dict[str, Any], test: str) -> bool:
     return next(found, asked["rest"]) in asked["chosen"]
 
 
-def _origin(name: str) -> "str | None":
+def _origin(name: str) -> str | None:
     module = sys.modules.get(name)
     return None if module is None else getattr(module, "__file__", None) or "built-in"
 
