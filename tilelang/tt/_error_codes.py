@@ -125,6 +125,7 @@ CODES = (
     ("TT946", "OptionError", "A host that does not exist"),
     ("TT947", "HostError", "A package for tests that is not installed"),
     ("TT948", "OptionError", "A check of a refusal that expects nothing"),
+    ("TT949", "OptionError", "A kernel for tests that does not exist"),
     ("TT950", "HostError", "A TVM without LLVM"),
     ("TT951", "NotCoveredError", "A kernel that LLVM does not compile right"),
     # 952 to 955: stages of tests

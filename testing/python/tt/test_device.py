@@ -23,6 +23,7 @@ from tilelang.tt import (
     infer_default_tt_shard,
     schedule_attrs,
 )
+from tilelang.tt.testing import strategies
 
 pytestmark = pytest.mark.stage("devices")
 
@@ -494,13 +495,8 @@ NUMBERS = [field.name for field in dataclasses.fields(Device) if field.default i
 
 @st.composite
 def derived_devices(draw):
-    base = draw(st.sampled_from(devices()))
-    if base.arch != "grayskull":
-        axis = "columns" if base.arch == "blackhole" else "rows"
-        dispatches = ["column", "slow"] if base.arch == "blackhole" else ["row", "column", "ethernet", "slow"]
-        base = base.with_dispatch(draw(st.sampled_from(dispatches)))
-        base = base.with_harvested(**{axis: draw(st.integers(0, 2))})
-    device = base.with_grid(*(draw(st.integers(1, extent)) for extent in base.worker_grid))
+    """Devices of any numbers, beside those that users draw."""
+    device = draw(strategies.devices(partial=True))
     changes = {}
     for key in draw(st.lists(st.sampled_from(NUMBERS), max_size=4)):
         number = st.integers(1, 2**62)

@@ -15,6 +15,7 @@ from support.touched import READ, WRITE, touched
 from tilelang.tt import apply_tt_defaults, errors, execute, infer_default_tt_schedule, infer_default_tt_shard
 from tilelang.tt.executor import run
 from tilelang.tt.plan import make_plan
+from tilelang.tt.testing import strategies
 
 pytestmark = pytest.mark.stage("execute")
 
@@ -129,20 +130,12 @@ def test_a_launch_that_sums_up_by_a_load_and_a_store():
 @st.composite
 def places(draw):
     """Options of an execution: cores of any chip, how work is dealt to them, and in which order they run."""
-    columns, rows = draw(st.integers(1, 13)), draw(st.integers(1, 10))
-    policy = draw(st.sampled_from(["contiguous", "strided", "block_cyclic", "rectangular"]))
-    order = draw(st.sampled_from(["row_major", "column_major", "swizzled_row", "swizzled_column"]))
-    if policy == "rectangular" and order.startswith("swizzled"):
-        order = "row_major"
+    schedule = draw(strategies.schedules((13, 10)))
+    cores = sum((x1 + 1 - x0) * (y1 + 1 - y0) for x0, y0, x1, y1 in schedule["cores"])
     return {
         "device": "blackhole_p150",
-        "cores": [[0, 0, columns - 1, rows - 1]],
-        "policy": policy,
-        "schedule_block_size": draw(st.integers(1, 5)) if policy == "block_cyclic" else None,
-        "schedule_order": order,
-        "swizzle_panel": draw(st.integers(1, 4)) if order.startswith("swizzled") else None,
-        "core_order": draw(st.sampled_from(["row_major", "column_major"])),
-        "order": draw(st.sampled_from([None, "random", list(range(columns * rows))[::-1]])),
+        **schedule,
+        "order": draw(st.sampled_from([None, "random", list(range(cores))[::-1]])),
         "seed": draw(st.integers(0, 9)),
         "threads": draw(st.integers(1, 3)),
     }

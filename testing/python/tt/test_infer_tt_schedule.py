@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support import host, oracle
 from support.conformance import split_work_cases
 from support.infer import INPUTS, bare, copy_kernel, infer, module, results
-from support.strategies import ORDERS, schedules
+from support.strategies import schedules
 from tvm import tirx
 
 from tilelang.tt import (
@@ -17,6 +17,7 @@ from tilelang.tt import (
     schedule_attrs,
 )
 from tilelang.tt.testing import check_pass, check_rejects
+from tilelang.tt.testing.strategies import ORDERS
 
 pytestmark = pytest.mark.stage("schedule")
 

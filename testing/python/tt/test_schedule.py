@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import oracle
 from support.conformance import split_work_cases
-from support.strategies import ORDERS, POLICIES, core_sets, schedules
+from support.strategies import schedules
 
 from tilelang.tt import _native, errors
+from tilelang.tt.testing import strategies
+from tilelang.tt.testing.strategies import ORDERS, POLICIES
 
 pytestmark = pytest.mark.stage("schedule")
 
@@ -85,7 +87,7 @@ def test_runs_are_few_and_in_normal_form(arguments):
         assert (len(oracle.runs_of(tiles)) == 1) == (len(share[2]) == 1 and share[2][0][3] == 1)
 
 
-@given(core_sets(), st.sampled_from(ORDERS), st.integers(1, 2**40))
+@given(strategies.cores((21, 8)), st.sampled_from(ORDERS), st.integers(1, 2**40))
 def test_work_never_moves_to_a_later_core(cores, core_order, num_tiles):
     """One more tile makes the share of one core bigger by one and leaves all others as they are."""
     for policy in ("contiguous", "strided"):
@@ -194,7 +196,7 @@ def test_large_grids(grid, order, policy):
     )
 
 
-@given(core_sets(), st.integers(1, 2**63 - 1), st.sampled_from(ORDERS), st.integers(1, 2**40))
+@given(strategies.cores((21, 8)), st.integers(1, 2**63 - 1), st.sampled_from(ORDERS), st.integers(1, 2**40))
 def test_64_bits(cores, num_tiles, core_order, block_size):
     for policy, size in [("contiguous", None), ("strided", None), ("block_cyclic", block_size)]:
         shares = plan((num_tiles, 1, 1), cores, core_order, policy, size)["shares"]

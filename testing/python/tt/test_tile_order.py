@@ -5,24 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import oracle
-from support.strategies import grids, tile_orders
 
 from tilelang.tt import errors, tile_coordinates, tile_ids
+from tilelang.tt.testing.strategies import grids, tile_orders
 
 pytestmark = pytest.mark.stage("schedule")
 
 
 @given(grids(9), tile_orders())
-def test_oracle(grid, order_and_panel):
-    order, panel = order_and_panel
-    found = tile_coordinates(grid, schedule_order=order, swizzle_panel=panel)
-    assert [tuple(cell) for cell in found.tolist()] == oracle.tile_order(grid, order, panel)
+def test_oracle(grid, inputs):
+    found = tile_coordinates(grid, **inputs)
+    expected = oracle.tile_order(grid, inputs["schedule_order"], inputs.get("swizzle_panel"))
+    assert [tuple(cell) for cell in found.tolist()] == expected
 
 
 @given(grids(9), tile_orders())
-def test_bijection(grid, order_and_panel):
-    order, panel = order_and_panel
-    inputs = {"schedule_order": order, "swizzle_panel": panel}
+def test_bijection(grid, inputs):
     cells = tile_coordinates(grid, **inputs)
     assert {*map(tuple, cells.tolist())} == set(np.ndindex(grid))
     assert tile_ids(grid, cells, **inputs).tolist() == list(range(len(cells)))
@@ -38,9 +36,7 @@ def test_all_small_panels(order):
 
 
 @given(st.tuples(*[st.integers(1, 2**20)] * 3), tile_orders(), st.data())
-def test_there_and_back_in_large_grids(grid, order_and_panel, data):
-    order, panel = order_and_panel
-    inputs = {"schedule_order": order, "swizzle_panel": panel}
+def test_there_and_back_in_large_grids(grid, inputs, data):
     number = data.draw(st.integers(0, grid[0] * grid[1] * grid[2] - 1))
     assert tile_ids(grid, tile_coordinates(grid, [number], **inputs), **inputs).tolist() == [number]
 

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import oracle
 from support.conformance import SPLIT_WORK, split_work_cases
-from support.strategies import core_sets
 
 from tilelang.tt import (
     corerange_to_cores,
@@ -16,6 +15,7 @@ from tilelang.tt import (
     split_work_to_cores,
     split_work_to_cores_bulk,
 )
+from tilelang.tt.testing import strategies
 
 pytestmark = pytest.mark.stage("schedule")
 
@@ -62,12 +62,12 @@ def test_forms_of_cores(cores):
     assert split(cores, np.int32(13)) == oracle.split_work([[0, 0, 3, 2]], 13, "column_major")
 
 
-@given(core_sets(), st.integers(0, 400), st.booleans())
+@given(strategies.cores((21, 8)), st.integers(0, 400), st.booleans())
 def test_oracle(cores, units, row_wise):
     assert split(cores, units, row_wise) == oracle.split_work(cores, units, order_of(row_wise))
 
 
-@given(core_sets(), st.lists(st.integers(0, 400)), st.booleans())
+@given(strategies.cores((21, 8)), st.lists(st.integers(0, 400)), st.booleans())
 def test_bulk(cores, units, row_wise):
     splits = split_work_to_cores_bulk(cores, units, row_wise)
     assert len(splits) == len(units)
@@ -78,7 +78,7 @@ def test_bulk(cores, units, row_wise):
         assert tuple(len(oracle.cells_of(group)) for group in groups) == sizes
 
 
-@given(core_sets(), st.integers(0, 400), st.booleans())
+@given(strategies.cores((21, 8)), st.integers(0, 400), st.booleans())
 def test_groups_are_the_active_cores(cores, units, row_wise):
     num_cores, everyone, group_1, group_2, units_1, units_2 = split_work_to_cores(cores, units, row_wise)
     first, second = oracle.cells_of(group_1), oracle.cells_of(group_2)
@@ -90,7 +90,7 @@ def test_groups_are_the_active_cores(cores, units, row_wise):
     assert units_2 in ([0] if not second else [units_1 - 1])
 
 
-@given(core_sets(), st.integers(0, 2**63 - 1), st.booleans())
+@given(strategies.cores((21, 8)), st.integers(0, 2**63 - 1), st.booleans())
 def test_units_up_to_64_bits(cores, units, row_wise):
     _, _, group_1, group_2, units_1, units_2 = split_work_to_cores(cores, units, row_wise)
     assert len(oracle.cells_of(group_1)) * units_1 + len(oracle.cells_of(group_2)) * units_2 == units
@@ -116,7 +116,7 @@ def test_num_cores_to_corerangeset(columns, rows, row_wise, data):
     assert [list(rectangle) for rectangle in found] == expected
 
 
-@given(core_sets(), st.booleans(), st.none() | st.integers(0, 90))
+@given(strategies.cores((21, 8)), st.booleans(), st.none() | st.integers(0, 90))
 def test_corerange_to_cores(cores, row_wise, max_cores):
     assert corerange_to_cores(cores, max_cores, row_wise) == oracle.cores_of(cores, order_of(row_wise))[:max_cores]
 

@@ -1,65 +1,25 @@
-"""What hypothesis draws."""
+"""What hypothesis draws, beside what users have in `tilelang.tt.testing.strategies`."""
 
 from math import prod
 
 from hypothesis import strategies as st
 
-ORDERS = ("row_major", "column_major")
-SWIZZLED = ("swizzled_row", "swizzled_column")
-POLICIES = ("contiguous", "strided", "block_cyclic", "rectangular")
-
-
-@st.composite
-def core_sets(draw, columns=21):
-    """Up to three disjoint rectangles: pieces of a strip, one beside the other, in any order."""
-    rectangles, x = [], 0
-    for _ in range(draw(st.integers(1, 3))):
-        x += draw(st.integers(0, 2))
-        width, height, y = draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.integers(0, 3))
-        if x + width > columns:
-            break
-        rectangles.append([x, y, x + width - 1, y + height - 1])
-        x += width
-    return draw(st.permutations(rectangles))
-
-
-@st.composite
-def split_rectangles(draw):
-    """A rectangle of cores, cut into up to three strips, in any order."""
-    x, y, height = draw(st.integers(0, 2)), draw(st.integers(0, 2)), draw(st.integers(1, 4))
-    strips = []
-    for width in draw(st.lists(st.integers(1, 2), min_size=1, max_size=3)):
-        strips.append([x, y, x + width - 1, y + height - 1])
-        x += width
-    return draw(st.permutations(strips))
-
-
-def grids(largest=7):
-    """Launch grids of one to three axes."""
-    return st.tuples(*[st.one_of(st.just(1), st.integers(1, largest))] * 3)
-
-
-@st.composite
-def tile_orders(draw, swizzled=True):
-    """A name and a panel, which only the swizzled ones have."""
-    order = draw(st.sampled_from([*ORDERS, *(SWIZZLED if swizzled else ())]))
-    return order, draw(st.integers(1, 9)) if order in SWIZZLED else None
+from tilelang.tt.testing.strategies import ORDERS, grids
+from tilelang.tt.testing.strategies import schedules as inputs_of_schedules
 
 
 @st.composite
 def schedules(draw):
     """The arguments of `_native.schedule`, with cores that every device has."""
-    policy = draw(st.sampled_from(POLICIES))
-    rectangular = policy == "rectangular"
-    order, panel = draw(tile_orders(swizzled=not rectangular))
+    inputs = draw(inputs_of_schedules())
     return {
         "grid": draw(grids()),
-        "cores": draw(split_rectangles() if rectangular else core_sets(columns=8)),
-        "core_order": draw(st.sampled_from(ORDERS)),
-        "policy": policy,
-        "block_size": draw(st.integers(1, 12)) if policy == "block_cyclic" else None,
-        "order": order,
-        "panel": panel,
+        "cores": inputs["cores"],
+        "core_order": inputs["core_order"],
+        "policy": inputs["schedule_policy"],
+        "block_size": inputs.get("schedule_block_size"),
+        "order": inputs["schedule_order"],
+        "panel": inputs.get("swizzle_panel"),
     }
 
 
