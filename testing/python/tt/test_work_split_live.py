@@ -4,9 +4,9 @@ import pytest
 import ttnn
 from hypothesis import given
 from hypothesis import strategies as st
+from support.strategies import core_sets
 
 from tilelang.tt import split_work_to_cores
-from tilelang.tt.testing import strategies
 
 pytestmark = pytest.mark.stage("schedule")
 
@@ -24,7 +24,7 @@ def test_grid(grid, units, row_wise):
     assert split_work_to_cores(grid, units, row_wise) == plain(expected)
 
 
-@given(strategies.cores(), st.integers(0, 1000), st.booleans())
+@given(core_sets(), st.integers(0, 1000), st.booleans())
 def test_core_range_set(cores, units, row_wise):
     ranges = [ttnn.CoreRange(ttnn.CoreCoord(x0, y0), ttnn.CoreCoord(x1, y1)) for x0, y0, x1, y1 in cores]
     expected = ttnn.split_work_to_cores(ttnn.CoreRangeSet(ranges), units, row_wise)

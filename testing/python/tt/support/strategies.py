@@ -5,6 +5,7 @@ from math import prod
 from hypothesis import strategies as st
 
 from tilelang.tt.testing.strategies import ORDERS, grids
+from tilelang.tt.testing.strategies import cores as core_sets  # noqa: F401  # where ttnn is installed
 from tilelang.tt.testing.strategies import schedules as inputs_of_schedules
 
 
