@@ -7,19 +7,26 @@ import os
 
 _BEFORE = dict(os.environ)
 
+import builtins
+import copyreg
+import decimal
 import gc
 import json
 import locale
 import logging
+import multiprocessing
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import warnings
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 import host
+import numpy as np
 import tvm.relax
 import tvm.testing
 from host import tvm, tvm_ffi
@@ -65,19 +72,43 @@ def _pipelines():
         return str(error).partition("[")[2].strip("]").replace("'", "").split(", ")
 
 
-def classes():
-    """By full name, the attributes of the host's classes, and where the code of those is that have some."""
+def definitions():
+    """By full name, where the code of the host's functions and of its classes' attributes is, as far as it is Python's."""
     found = {}
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] not in _ROOMS or name.startswith("tilelang.tt") or not isinstance(module, ModuleType):
-            continue
-        for held in list(vars(module).values()):
+    for name, module in _modules():
+        for key, held in list(vars(module).items()):
             if isinstance(held, type) and held.__module__ == name:
-                found |= {f"{name}.{held.__qualname__}.{key}": _described(of) for key, of in vars(held).items()}
+                found |= {f"{name}.{held.__qualname__}.{inner}": _place(of) for inner, of in vars(held).items()}
+            elif callable(held):
+                found[f"{name}.{key}"] = _place(held)
     return found
 
 
-def _described(value):
+def tables():
+    """By full name, the keys of the dictionaries that the host's modules keep."""
+    dictionaries = (
+        (f"{name}.{key}", held)
+        for name, module in _modules()
+        for key, held in list(vars(module).items())
+        if type(held) is dict and key != "__builtins__" and key != "__annotations__"
+    )
+    return {name: sorted(set(map(_key, held))) for name, held in dictionaries}
+
+
+def _modules():
+    for name, module in list(sys.modules.items()):
+        ours = name.startswith("tilelang.tt")
+        if name.partition(".")[0] in _ROOMS and not ours and isinstance(module, ModuleType):
+            yield name, module
+
+
+def _key(key):
+    if isinstance(key, int):
+        return "number"  # it may be an address
+    return f"{key.__module__}.{key.__qualname__}" if isinstance(key, type) else str(key)
+
+
+def _place(value):
     code = getattr(getattr(value, "__func__", getattr(value, "fget", value)), "__code__", None)
     return f"{type(value).__name__} {Path(code.co_filename).name}:{code.co_firstlineno}" if code else ""
 
@@ -90,7 +121,12 @@ def process():
         "path_hooks": [getattr(hook, "__qualname__", str(hook)) for hook in sys.path_hooks],
         "displayhook": sys.displayhook.__module__,
         "excepthook": sys.excepthook.__module__,
-        "limits": [sys.getrecursionlimit(), sys.getswitchinterval(), *gc.get_threshold()],
+        "limits": [sys.getrecursionlimit(), sys.getswitchinterval()],
+        "collector": [gc.isenabled(), *gc.get_threshold(), len(gc.callbacks)],
+        "flags_of_libraries": sys.getdlopenflags(),
+        "errors_of_numpy": np.geterr(),
+        "printing_of_numpy": _text(np.get_printoptions()),
+        "arithmetic": str(decimal.getcontext()),
         "signals": {str(int(number)): str(signal.getsignal(number)) for number in signal.valid_signals()},
         "mask": mask,
         "locale": str(locale.setlocale(locale.LC_ALL)),
@@ -98,6 +134,11 @@ def process():
         "logger_class": logging.getLoggerClass().__name__,
         "record_factory": logging.getLogRecordFactory().__name__,
         "level_names": {str(level): logging.getLevelName(level) for level in range(0, 60, 5)},
+        "formatwarning": warnings.formatwarning.__module__,
+        "builtins": sorted(name for name in vars(builtins) if name != "_" and not name.startswith("@")),
+        "timeout": socket.getdefaulttimeout(),
+        "start_method": multiprocessing.get_start_method(allow_none=True),
+        "pickled": sorted(map(_key, copyreg.dispatch_table)),
         "traces": [str(sys.gettrace()), str(sys.getprofile())],
     }
 
@@ -138,11 +179,13 @@ def of_a_new_process():
 def _main():
     found = {
         "registries": registries(),
-        "classes": classes(),
+        "definitions": definitions(),
+        "tables": tables(),
         "process": process(),
         "finders": finders(),
         "filters": filters(),
         "environment": environment(_BEFORE),
+        "threads": [thread.name for thread in threading.enumerate()],
         "loggers": sorted(logging.root.manager.loggerDict),
         "host": host.__file__,
     }

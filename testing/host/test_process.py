@@ -90,6 +90,11 @@ def test_loggers_are_as_they_were(stock):
     assert set(stock["loggers"]) <= set(logging.root.manager.loggerDict)
 
 
+def test_nothing_is_silenced():
+    assert logging.root.manager.disable == logging.NOTSET
+    assert logging.lastResort.level == logging.WARNING
+
+
 def test_new_logger(caplog):
     logger = logging.getLogger("host.tests")
     assert logger.getEffectiveLevel() == logging.WARNING
@@ -117,9 +122,9 @@ def test_basic_config_is_still_open():
         logging.root.handlers[:] = held
 
 
-def test_threads():
+def test_threads(stock):
     assert threading.current_thread() is threading.main_thread()
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("tilelang")] == []
+    assert {thread.name for thread in threading.enumerate()} == set(stock["threads"])
 
 
 def test_interrupt():

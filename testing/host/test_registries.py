@@ -12,12 +12,14 @@ from host import tvm, tvm_ffi
 OWN = re.compile(r"tilelang\.tt\.\w|tir\.transform\.InferDefaultTT(Schedule|Shard)$|tenstorrent(/\w+)?$")
 # Its code generator for kernels on a device has the name that the host looks for.
 OWN_BY_RULE = {"target.build.ext_dev"}
+# TileLang takes a back end by the kind of its target as well.
+OWN_KINDS = {"ext_dev"}
 OWN_ATTRIBUTES = {
     "tilelang.jit.kernel.JITKernel.plan",
     *(f"tvm.runtime.executable.Executable.{name}" for name in ("plan", "source", "backend")),
 }
 # Before tests have run, which may import more of the host.
-HERE, CLASSES = state.registries(), state.classes()
+HERE, DEFINITIONS, TABLES = state.registries(), state.definitions(), state.tables()
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +63,26 @@ def test_order_of_pipelines(stock):
     assert [name for name in HERE["pipelines"] if name in before] == before
 
 
-def test_classes_are_unchanged(stock):
-    before = stock["classes"]
-    assert len(before) > 5000
-    assert {name: CLASSES.get(name) for name in before} == before
+def test_definitions_are_unchanged(stock):
+    before = stock["definitions"]
+    assert len(before) > 10_000
+    assert {name: DEFINITIONS.get(name) for name in before} == before
 
 
 def test_only_own_attributes_are_added(stock):
-    """To classes that a stock host has, in modules that it has loaded by then."""
-    known = {name.rpartition(".")[0] for name in stock["classes"]}
-    added = [name for name in CLASSES.keys() - stock["classes"].keys() if name.rpartition(".")[0] in known]
-    assert [name for name in sorted(added) if name not in OWN_ATTRIBUTES] == []
+    """To modules and classes that a stock host has."""
+    known = {name.rpartition(".")[0] for name in stock["definitions"]}
+    added = [name for name in DEFINITIONS.keys() - stock["definitions"].keys() if name.rpartition(".")[0] in known]
+    assert [name for name in sorted(added) if name not in OWN_ATTRIBUTES and not OWN.match(name)] == []
+
+
+def test_only_own_keys_are_added_to_tables(stock):
+    before = stock["tables"]
+    assert len(before) > 50
+    lost = {name: set(keys) - set(TABLES.get(name, ())) for name, keys in before.items()}
+    added = {name: set(TABLES.get(name, ())) - set(keys) for name, keys in before.items()}
+    assert {name: keys for name, keys in lost.items() if keys} == {}
+    assert [key for keys in added.values() for key in keys if not OWN.match(key) and key not in OWN_KINDS] == []
 
 
 def test_operator_that_is_missing():
