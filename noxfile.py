@@ -55,6 +55,13 @@ def _last_change() -> float:
     return max(path.stat().st_mtime for path in found)
 
 
+def run_comparison(session: nox.Session, name: str, *arguments: str) -> None:
+    """Two environments by a file of ``testing/comparisons``; the report is in ``build/comparisons``."""
+    out, jobs = f"build/comparisons/{name}-{session.name}", str(os.cpu_count())
+    command = ["tilelang-tt", "test", "compare", f"testing/comparisons/{name}.toml", "--out", out, "--jobs", jobs]
+    session.run(*command, *arguments, *session.posargs)
+
+
 @nox.session
 @nox.parametrize("host", list(HOSTS), ids=list(HOSTS))
 def tests(session: nox.Session, host: str) -> None:
@@ -62,12 +69,25 @@ def tests(session: nox.Session, host: str) -> None:
     if host == "tilelang":
         session.install("--quiet", "torch==2.13.0")
     session.install("--quiet", *HOSTS[host], *TEST_REQUIREMENTS, wheel(session))
+    if not session.posargs:
+        run_comparison(session, "loaded")
     kernels = os.environ.get("NOX_KERNELS")
     session.run("pytest", "-n", "auto", *([f"--kernels={kernels}"] if kernels else []), *session.posargs)
     if host == "tilelang" and not session.posargs:  # `make bench` runs the parts that apache-tvm has
         session.run("python", "benchmarks/execution.py")
         session.run("python", "benchmarks/target.py")
         session.run("python", "benchmarks/service.py")
+
+
+@nox.session
+def compare(session: nox.Session) -> None:
+    """The tests on apache-tvm 0.26 against 0.27. Arguments after ``--`` go to the comparison."""
+    session.install("--quiet", *HOSTS["tvm27"], *TEST_REQUIREMENTS, wheel(session))
+    baseline = Path(session.create_tmp()) / "tvm26"
+    session.run("python", "-m", "venv", str(baseline))
+    pip = [str(baseline / "bin/python"), "-m", "pip", "install", "--quiet"]
+    session.run(*pip, *HOSTS["tvm26"], *TEST_REQUIREMENTS, wheel(session), external=True)
+    run_comparison(session, "hosts", "--baseline", str(baseline), "--candidate", session.virtualenv.location)
 
 
 @nox.session

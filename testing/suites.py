@@ -5,6 +5,7 @@ environments of their own.
 """
 
 import sys
+from pathlib import Path
 
 from tilelang.tt.testing import Suite
 
@@ -54,6 +55,16 @@ SUITES = (
         does="Sixteen processes on one cache for half a minute, which die, and damage and evict what they share.",
         time_limit=10 * MINUTE,
     ),
+    Suite(
+        "loaded",
+        command=[
+            str(Path(sys.executable).with_name("tilelang-tt")),
+            *("test", "compare", "testing/comparisons/loaded.toml", "--out", "build/comparisons/loaded"),
+        ],
+        does="The tests of the host itself, with and without this package loaded: none may differ.",
+        time_limit=15 * MINUTE,
+    ),
+    by_nox("compare", "All tests on apache-tvm 0.26 against 0.27.", 90),
     by_nox("tvm25", "All tests on apache-tvm 0.25.", 30, "tests(tvm25)"),
     by_nox("tvm26", "All tests on apache-tvm 0.26.", 30, "tests(tvm26)"),
     by_nox("tvm27", "All tests on apache-tvm 0.27.", 30, "tests(tvm27)"),

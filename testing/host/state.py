@@ -73,7 +73,7 @@ def _pipelines():
 
 
 def definitions():
-    """By full name, where the code of the host's functions and of its classes' attributes is, as far as it is Python's."""
+    """By full name, where the code of the host's functions and of attributes of its classes is, where it is Python."""
     found = {}
     for name, module in _modules():
         for key, held in list(vars(module).items()):

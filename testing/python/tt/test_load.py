@@ -4,6 +4,7 @@ import importlib.util
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 import tvm
@@ -14,8 +15,13 @@ import tilelang_tt_pytest.load as load
 from tilelang.tt import _host
 from tilelang.tt._imports import when_imported
 from tilelang.tt.errors import refusal
+from tilelang.tt.testing.compare import config
+from tilelang.tt.testing.compare.pattern import names
+from tilelang.tt.testing.compare.priorities import Priorities
 
 pytestmark = pytest.mark.stage("host")
+
+ROOT = Path(__file__).parents[3]
 
 TEST = """
 import sys
@@ -104,3 +110,16 @@ def test_a_followed_import_leaves_nothing_behind(tmp_path, monkeypatch, write):
     finally:
         for name in ("tt_first", "tt_second"):
             sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("name", ["hosts", "loaded"])
+def test_comparisons_of_this_project(name):
+    comparison = config.read(ROOT / f"testing/comparisons/{name}.toml")
+    assert [test for test in comparison.tests if not (ROOT / test).is_dir()] == []
+    assert comparison.package == "tilelang-tt"
+
+
+def test_priorities_of_this_project_name_files_that_exist():
+    files = [file.relative_to(ROOT).as_posix() for file in Path(__file__).parent.glob("test_*.py")]
+    priorities = Priorities.read(ROOT / "testing/comparisons/priorities.toml")
+    assert [rule for rule, _ in priorities.rules if not any(names(rule, file) for file in files)] == []

@@ -41,6 +41,9 @@ def test_suite_is_of_something(one):
         names = one.command[one.command.index("-s") + 1 :]
         assert names
         assert set(names) <= sessions()
+    elif one.command and one.command[0].endswith("/tilelang-tt"):
+        assert one.command[1:3] == ("test", "compare")
+        assert (ROOT / one.command[3]).exists()
     elif one.command:
         assert one.command[0] == "make"
         assert one.command[1] in make_targets()
@@ -63,8 +66,8 @@ def test_ci_runs_suites_that_there_are():
     assert len(named) == 2
     names = {name for text in named for name in text.split() if name != "$suites"}
     assert names <= set(SUITES)
-    # All hosts but the one of `make test`, and every session of nox that checks something.
-    expected = {name for name, suite in SUITES.items() if "nox" in suite.command} - {"hosts", "tvm27"}
+    # All hosts but the one of `make test`, and every session of nox that checks something; one of them runs weekly.
+    expected = {name for name, suite in SUITES.items() if "nox" in suite.command} - {"hosts", "tvm27", "compare"}
     assert expected <= names
 
 
