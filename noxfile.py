@@ -92,7 +92,7 @@ def compare(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """The page of a plan in Chromium, which must be on PATH with chromedriver. Arguments after ``--`` go to pytest."""
+    """The pages in Chromium, which must be on PATH with chromedriver. Arguments after ``--`` go to pytest."""
     session.install("--quiet", *HOSTS["tvm27"], *TEST_REQUIREMENTS, "selenium==4.51.0", wheel(session))
     # Of this package only the copy of axe-core is needed, and not the browsers that it brings.
     session.install("--quiet", "--no-deps", "axe-playwright-python==0.1.8")

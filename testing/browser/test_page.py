@@ -1,8 +1,6 @@
 """The page of a plan: what it does with pointer and keys, and that its numbers are those of the plan."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 from selenium.webdriver import ActionChains, Keys
@@ -11,35 +9,18 @@ from support.plan_pages import filled
 
 from tilelang.tt.plan import Plan, make_plan
 from tilelang.tt.plan.estimate import figures as count
+from tilelang.tt.plan.page import to_html
 from tilelang.tt.plan.page.svg import short
 
 SMALL = make_plan(filled(11, 16, 1))
 IDLE = make_plan(filled(3, 2, 2), cores=[[1, 1, 4, 2]])
 MILLION = make_plan(filled(1024, 1024, 1))
-# axe-core, of which this package has the newest copy on PyPI.
-AXE = Path(importlib.util.find_spec("axe_playwright_python").origin).with_name("axe.min.js")
 
 
 @pytest.fixture
-def show(browser, tmp_path):
-    """Shows a plan; after the test nothing may have been loaded, and nothing complained of."""
-
-    def show(plan, width=1280, **media):
-        browser.set_window_size(width, 1400)
-        features = [{"name": name.replace("_", "-"), "value": value} for name, value in media.items()]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        path = tmp_path / "page.html"
-        plan.to_html(path)
-        browser.get(path.as_uri())
-        return browser
-
-    yield show
-    assert [entry["message"] for entry in browser.get_log("browser")] == []
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    requested = {
-        event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
-    }
-    assert all(url.startswith(tmp_path.as_uri()) for url in requested)
+def show(open_page):
+    """Shows a plan."""
+    return lambda plan, **how: open_page(to_html(plan), **how)
 
 
 def find(page, selector):
@@ -244,30 +225,18 @@ def test_nothing_moves_where_that_is_asked_for(show):
 
 
 @pytest.mark.parametrize("width", [360, 800, 1600])
-def test_page_is_as_wide_as_the_window(show, width):
-    page = show(SMALL, width=width)
-    # A window of Chromium has a least width.
-    page.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
-    )
-    try:
-        assert page.execute_script("return document.documentElement.scrollWidth") <= width
-    finally:
-        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+def test_page_is_as_wide_as_the_window(show, width_of_page, width):
+    show(SMALL, width=width)
+    assert width_of_page(width) <= width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("plan", [SMALL, IDLE, MILLION], ids=["small", "idle", "million"])
-def test_accessibility(show, plan, scheme):
-    page = show(Plan(plan.kernels * 2, plan.provenance.__class__(
+def test_accessibility(show, violations, plan, scheme):
+    show(Plan(plan.kernels * 2, plan.provenance.__class__(
         plan.provenance.package_version, plan.provenance.host, plan.provenance.kernels * 2)),
         prefers_color_scheme=scheme)  # fmt: skip
-    page.execute_script("for (const part of document.querySelectorAll('details')) part.open = true")
-    # The page's policy forbids it every other script, and not the debugger.
-    page.execute_cdp_cmd("Runtime.evaluate", {"expression": AXE.read_text(encoding="utf-8")})
-    found = page.execute_async_script("axe.run(document).then(arguments[0])")
-    assert len(found["passes"]) > 15
-    assert [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found["violations"]] == []
+    assert violations() == []
 
 
 def test_in_a_notebook(browser, tmp_path):

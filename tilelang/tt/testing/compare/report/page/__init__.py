@@ -65,6 +65,7 @@ def _findings(report: Report) -> Markup:
         _filters(report),
         element("p", "", id="shown", class_="note", role="status"),
         element("ol", *items, id="findings"),
+        element("button", "Show more", type="button", id="more", hidden="hidden"),
     )
 
 
@@ -197,9 +198,9 @@ def _environment(report: Report) -> Markup:
     same = [[row.name, row.values[0]] for row in rows if not row.differs]
     parts = [element("h2", "The environments")]
     if different:
-        parts.append(table("What differs", ["", *names(report)], different))
+        parts.append(table("What differs", ["What", *names(report)], different))
     if same:
-        parts.append(details("What is the same", table("In all of them", ["", "all"], same)))
+        parts.append(details("What is the same", table("What all legs have", ["What", "In all"], same)))
     return element("section", *parts, class_="environment")
 
 
