@@ -29,12 +29,14 @@ STAGES = (
             "tilelang/tt/passes.py",
             "tilelang/tt/transform.py",
         ),
+        snippet="testing/snippets/host.py",
     ),
     Stage(
         "devices",
         does="Knows the chips: their cores, memories and formats; reads devices from files and attributes.",
         sits="before `defaults`, which writes the device on each kernel",
         sources=("src/tt/device", "src/tt/core/core_range.h", "tilelang/tt/_toml.py", "tilelang/tt/device.py"),
+        snippet="testing/snippets/devices.py",
     ),
     Stage(
         "sizes",
@@ -46,6 +48,7 @@ STAGES = (
             "src/tt/ir/size.*",
             "tilelang/tt/specialize.py",
         ),
+        snippet="testing/snippets/sizes.py",
     ),
     Stage(
         "reading",
@@ -70,6 +73,7 @@ STAGES = (
             "src/tt/ir/traffic.*",
             "src/tt/transform/traffic.*",
         ),
+        snippet="testing/snippets/reading.py",
     ),
     Stage(
         "defaults",
@@ -78,6 +82,7 @@ STAGES = (
         passes=("tt.ApplyTTDefaults",),
         channel="tilelang.tt.defaults",
         sources=("src/tt/transform/apply_tt_defaults.*", "tilelang/tt/target.py"),
+        snippet="testing/snippets/defaults.py",
     ),
     Stage(
         "schedule",
@@ -96,6 +101,7 @@ STAGES = (
             "tilelang/tt/tile_order.py",
             "tilelang/tt/work_split.py",
         ),
+        snippet="testing/snippets/schedule.py",
     ),
     Stage(
         "shard",
@@ -114,6 +120,7 @@ STAGES = (
             "src/tt/transform/on_chip.*",
             "tilelang/tt/layout.py",
         ),
+        snippet="testing/snippets/shard.py",
     ),
     Stage(
         "verify",
@@ -122,6 +129,7 @@ STAGES = (
         passes=("tt.VerifyTTMetadata",),
         channel="tilelang.tt.verify",
         sources=("src/tt/transform/verify_tt_metadata.*",),
+        snippet="testing/snippets/verify.py",
     ),
     Stage(
         "metadata",
@@ -129,6 +137,7 @@ STAGES = (
         sits="after `shard`: what everything later reads",
         passes=("tt.ApplyTTDefaults", "tt.InferDefaultTTSchedule", "tt.InferDefaultTTShard"),
         sources=("tilelang/tt/metadata.py",),
+        snippet="testing/snippets/metadata.py",
     ),
     Stage(
         "plan",
@@ -159,6 +168,7 @@ STAGES = (
             "tilelang/tt/plan/tilize.py",
             "tilelang/tt/plan/traffic.py",
         ),
+        snippet="testing/snippets/plan.py",
     ),
     Stage(
         "report",
@@ -171,6 +181,7 @@ STAGES = (
             "tilelang/tt/plan/page",
             "tilelang/tt/plan/text.py",
         ),
+        snippet="testing/snippets/report.py",
     ),
     Stage(
         "program",
@@ -183,6 +194,7 @@ STAGES = (
             "src/tt/transform/grid_to_persistent.*",
             "src/tt/transform/threads_to_loops.*",
         ),
+        snippet="testing/snippets/program.py",
     ),
     Stage(
         "execute",
@@ -191,6 +203,7 @@ STAGES = (
         passes=("tt.GridToPersistent", "tt.ThreadsToLoops"),
         channel="tilelang.tt.execute",
         sources=("tilelang/tt/executor",),
+        snippet="testing/snippets/execute.py",
     ),
     Stage(
         "target",
@@ -199,6 +212,7 @@ STAGES = (
         passes=("tt.GridToPersistent", "tt.ThreadsToLoops"),
         channel="tilelang.tt.target",
         sources=("tilelang/tt/backend",),
+        snippet="testing/snippets/target.py",
     ),
     Stage(
         "compile",
@@ -225,6 +239,7 @@ STAGES = (
             "tilelang/tt/service/stages.py",
             "tilelang/tt/service/timing.py",
         ),
+        snippet="testing/snippets/compile.py",
     ),
     Stage(
         "cache",
@@ -237,6 +252,7 @@ STAGES = (
             "tilelang/tt/service/key.py",
             "tilelang/tt/service/origin.py",
         ),
+        snippet="testing/snippets/cache.py",
     ),
     Stage(
         "worker",
@@ -249,6 +265,7 @@ STAGES = (
             "tilelang/tt/service/transport.py",
             "tilelang/tt/service/worker.py",
         ),
+        snippet="testing/snippets/worker.py",
     ),
     Stage(
         "search",
@@ -261,6 +278,7 @@ STAGES = (
             "tilelang/tt/service/proof*.py",
             "tilelang/tt/service/search.py",
         ),
+        snippet="testing/snippets/search.py",
     ),
     Stage(
         "many",
@@ -268,6 +286,7 @@ STAGES = (
         sits="around `compile` and `worker`",
         channel="tilelang.tt.many",
         sources=("tilelang/tt/service/many.py",),
+        snippet="testing/snippets/many.py",
     ),
     Stage(
         "errors",
@@ -283,24 +302,28 @@ STAGES = (
             "tilelang/tt/_error_codes.py",
             "tilelang/tt/errors.py",
         ),
+        snippet="testing/snippets/errors.py",
     ),
     Stage(
         "logs",
         does="Says by channels what the stages do, and counts it.",
         sits="beside every stage",
         sources=("tilelang/tt/_counters.py", "tilelang/tt/_decisions.py", "tilelang/tt/logs.py"),
+        snippet="testing/snippets/logs.py",
     ),
     Stage(
         "cli",
         does="Offers all of it as `tilelang-tt`: sources, options, exit codes, colours.",
         sits="on top of everything",
         sources=("tilelang/tt/cli/*.py",),
+        snippet="testing/snippets/cli.py",
     ),
     Stage(
         "docs",
         does="Shows it: pages whose Python runs, examples, a gallery of kernels.",
         sits="on top of everything",
         sources=("README.md", "docs/*.md", "examples"),
+        snippet="testing/snippets/docs.py",
     ),
     Stage(
         "testing",
@@ -314,5 +337,6 @@ STAGES = (
             "tilelang/tt/testing",
             "tilelang_tt_pytest",
         ),
+        snippet="testing/snippets/testing.py",
     ),
 )

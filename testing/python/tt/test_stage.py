@@ -1,14 +1,18 @@
 """Stages of tests: read from the files as pytest collects them, and every way to be wrong is refused."""
 
+import logging
 import shlex
+import subprocess
+import sys
 from inspect import isfunction
 
 import pytest
-from support.examples import ROOT
+from support.examples import ROOT, Example, run
 
-from tilelang.tt import errors
+from tilelang.tt import errors, transform
 from tilelang.tt.cli import run as cli
 from tilelang.tt.cli.test import stage as stage_command
+from tilelang.tt.logs import CHANNELS
 from tilelang.tt.testing import Stage, read_stages
 from tilelang.tt.testing.stage import select_stages
 from tilelang.tt.testing.suite import pytest_command
@@ -269,13 +273,36 @@ def test_the_stages_of_this_project_name_what_is_there(ours):
 
 
 def test_names_of_this_project_are_real(ours):
-    from tilelang.tt import transform
-    from tilelang.tt.logs import CHANNELS
-
     stages = ours.stages
     passes = {make().info.name for name, make in vars(transform).items() if name[0].isupper() and isfunction(make)}
     assert {name for stage in stages for name in stage.passes} == passes
     assert {stage.channel for stage in stages if stage.channel} == {f"tilelang.tt.{channel}" for channel in CHANNELS}
+
+
+@pytest.fixture
+def unheard():
+    """The loggers of this package are as they were, whatever a snippet does to them."""
+    loggers = [logging.getLogger(f"tilelang.tt.{channel}") for channel in CHANNELS]
+    before = [(each, each.level, each.propagate, each.handlers[:]) for each in loggers]
+    yield
+    for each, level, propagate, handlers in before:
+        each.setLevel(level)
+        each.propagate = propagate
+        each.handlers = handlers
+
+
+@pytest.mark.parametrize("stage", read_stages(ROOT).stages, ids=lambda stage: stage.name)
+def test_snippet_prints_what_it_says(stage, tmp_path, monkeypatch, unheard):
+    monkeypatch.chdir(tmp_path)
+    code, _, printed = (ROOT / stage.snippet).read_text(encoding="utf-8").partition("\n# Prints:\n")
+    assert printed
+    found = run(Example(code, "", 0), tmp_path / "snippet.py", {"__name__": "__main__"})
+    assert [f"# {line}".rstrip() for line in found.splitlines()] == printed.splitlines()
+
+
+def test_the_page_of_stages_is_current():
+    done = subprocess.run([sys.executable, "-P", str(ROOT / "tools" / "stage_page.py"), "--check"], check=False)
+    assert done.returncode == 0
 
 
 def test_pytest_collects_what_was_read(request, ours):

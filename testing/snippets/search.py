@@ -1,0 +1,18 @@
+from tilelang.tt import Search
+from tilelang.tt import compile as compile_kernel
+from tvm.script import tirx as T
+
+
+@T.prim_func
+def double(A: T.Buffer((100, 64), "float32"), B: T.Buffer((100, 64), "float32")):
+    for bx in T.thread_binding(10, thread="blockIdx.x"):
+        for i, j in T.grid(10, 64):
+            B[bx * 10 + i, j] = A[bx * 10 + i, j] * T.float32(2)
+
+
+search = Search(policies=("contiguous", "strided"), max_candidates=2)
+kernel = compile_kernel(double, "wormhole_n150", mode="async", search=search).wait()
+print(kernel.explain().splitlines()[0])
+
+# Prints:
+# double: stays with its default plan
