@@ -19,8 +19,11 @@ import pytest
 if TYPE_CHECKING:
     from tilelang.tt.testing.stage import Stage, StagedTest, StageMap
 
+_SHOWN_RECORDS = 500
 _SHOWN_RUNS = 6
 _SHOWN_LINES = 150
+_FINEST = logging.DEBUG - 1  # which nobody else sets
+_FORMATTER = logging.Formatter("%(levelname)-8s %(name)s:%(filename)s:%(lineno)d %(message)s")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -138,7 +141,7 @@ class _Alone:
 
     def __init__(self, stages: "list[Stage]", dump: Path | None) -> None:
         self._names = {stage.name for stage in stages}
-        self._channels = {stage.channel for stage in stages if stage.channel}
+        self._log = _Log({stage.channel for stage in stages if stage.channel})
         self._recorder = _Recorder({name for stage in stages for name in stage.passes}, None if dump else _SHOWN_RUNS)
         self._dump = dump
 
@@ -148,9 +151,9 @@ class _Alone:
         if others:
             config.hook.pytest_deselected(items=others)
 
-    @pytest.hookimpl(wrapper=True, trylast=True)  # within pytest's own, whose handlers it needs
+    @pytest.hookimpl(wrapper=True, trylast=True)  # within all that others set up
     def pytest_runtest_call(self) -> Iterator[None]:
-        with _heard(self._channels), self._recorder.of_a_test():
+        with self._log.of_a_test(), self._recorder.of_a_test():
             return (yield)
 
     @pytest.hookimpl(wrapper=True)
@@ -163,6 +166,8 @@ class _Alone:
         return report
 
     def _sections(self, nodeid: str) -> Iterator[tuple[str, str]]:
+        if self._log.lines:
+            yield "log of the stage", "\n".join(self._log.lines)
         folder = self._dump and self._dump / re.sub(r"[^\w.-]+", "_", nodeid)[:200]
         for number, run in enumerate(self._recorder.runs, 1):
             failed = "" if run.after is not None else ", which did not finish"
@@ -178,30 +183,34 @@ class _Alone:
                 yield title, _cut(text)
 
 
-@contextmanager
-def _heard(channels: set[str]) -> Iterator[None]:
-    """Everything that these loggers are told reaches the handlers of the root logger, which here are pytest's."""
-    loggers = [logging.getLogger(name) for name in channels]
-    before = [(logger, logger.level, logger.handlers) for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.DEBUG)
-        missing = [handler for handler in logging.getLogger().handlers if handler not in _reached(logger)]
-        logger.handlers = [*logger.handlers, *missing]  # below the name of TileLang nothing propagates
-    try:
-        yield
-    finally:
-        for logger, level, handlers in before:
-            logger.setLevel(level)
-            logger.handlers = handlers
+class _Log(logging.Filter):
+    """Hears all that loggers are told, while their handlers, such as pytest's, get what they would get without it."""
 
+    def __init__(self, channels: set[str]) -> None:
+        super().__init__()
+        self.lines: deque[str] = deque(maxlen=_SHOWN_RECORDS)
+        self._loggers = {name: logging.getLogger(name) for name in channels}
+        self._levels: dict[str, int] = {}
 
-def _reached(logger: logging.Logger | None) -> list[logging.Handler]:
-    """The handlers that get the records of a logger."""
-    handlers: list[logging.Handler] = []
-    while logger is not None:
-        handlers += logger.handlers
-        logger = logger.parent if logger.propagate else None
-    return handlers
+    @contextmanager
+    def of_a_test(self) -> Iterator[None]:
+        self.lines.clear()
+        before = {name: logger.level for name, logger in self._loggers.items()}
+        self._levels = {name: logger.getEffectiveLevel() for name, logger in self._loggers.items()}
+        for logger in self._loggers.values():
+            logger.setLevel(_FINEST)
+            logger.addFilter(self)
+        try:
+            yield
+        finally:
+            for name, logger in self._loggers.items():
+                logger.removeFilter(self)
+                logger.setLevel(before[name])
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.lines.append(_FORMATTER.format(record))
+        # A test that sets the level itself wants what it has set.
+        return self._loggers[record.name].level != _FINEST or record.levelno >= self._levels[record.name]
 
 
 @dataclass

@@ -35,7 +35,7 @@ def test_fails():
     assert False
 
 def test_passes():
-    assert logging.getLogger("mine.parse").getEffectiveLevel() == logging.DEBUG
+    assert logging.getLogger("mine.parse").isEnabledFor(logging.DEBUG)
 """
 LOWER = """
 import pytest
@@ -82,13 +82,43 @@ def session(pytester):
 def test_one_stage_with_its_log(session):
     result = session("--stage", "parse")
     result.assert_outcomes(failed=1, passed=1, deselected=4)
-    result.stdout.fnmatch_lines(["*Captured log call*", "DEBUG *mine.parse:*what is parsed"])
+    result.stdout.fnmatch_lines(["*- log of the stage -*", "DEBUG *mine.parse:*what is parsed"])
+
+
+def test_tests_hear_what_they_hear_without_it(session):
+    source = """
+import logging
+import pytest
+
+pytestmark = pytest.mark.stage("parse")
+log = logging.getLogger("mine.parse")
+
+def test_records(caplog):
+    log.info("quiet")
+    log.warning("loud")
+    assert caplog.messages == ["loud"]
+
+def test_levels(caplog):
+    with caplog.at_level(logging.DEBUG, logger="mine.parse"):
+        log.debug("wanted")
+    assert caplog.messages == ["wanted"]
+
+def test_after():
+    assert log.filters and log.level == logging.DEBUG - 1
+
+@pytest.fixture(autouse=True)
+def outside():
+    assert (log.filters, log.level) == ([], logging.NOTSET)
+    yield
+    assert (log.filters, log.level) == ([], logging.NOTSET)
+"""
+    session("--stage", "parse", "tests/test_heard.py", test_heard=source).assert_outcomes(passed=3)
 
 
 def test_all_without_the_option(session):
     result = session()
     result.assert_outcomes(failed=5, passed=1)  # one that expects its channel
-    assert "Captured log" not in result.stdout.str()
+    assert "log of the stage" not in result.stdout.str()
     assert "IR before" not in result.stdout.str()
 
 
@@ -111,7 +141,7 @@ def test_ir_around_passes(session):
         ]
     )
     log = [line for line in result.stdout.lines if line.startswith(("INFO ", "DEBUG "))]
-    assert len(log) == len(set(log))  # told once, whether its loggers propagate or not
+    assert len(log) == len(set(log)) >= 2  # told once, whether its loggers propagate or not
 
 
 def test_ir_before_a_pass_that_raises(session):
