@@ -22,8 +22,8 @@ nitpick_ignore_regex = [
     (
         r"py:.*",
         r"tvm\..*|IRModule|PrimFunc|Target|Var|(os\.)?PathLike|_pytest\..*|numpy\..*|np\..*|npt\..*|IntArray|tilelang\.tt\.plan\.text\..*"
-        r"|(.*\.)?ModuleOrFunc|collections\.abc\..*|concurrent\.futures|Executor|CancelledError|threading\.Event"
-        r"|pathlib\.Path|_thread\..*|tilelang\.tt\.service\.(request\.Request|compiled\.Work)",
+        r"|(.*\.)?ModuleOrFunc|collections\.(abc\..*|Counter)|concurrent\.futures|Executor|CancelledError|threading\.Event"
+        r"|hypothesis\..*|SearchStrategy|Given|Errors|pathlib\.Path|_thread\..*|tilelang\.tt\.service\.(request\.Request|compiled\.Work)",
     ),
     (r"py:class", r"tilelang\.tt\.errors\._Coded"),
 ]
