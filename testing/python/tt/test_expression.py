@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tvm
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from support.host import ON_TILELANG
 
@@ -331,7 +331,13 @@ def test_random_trees(data):
     expressions = [(data.draw(tree(dtype, 3)), dtype) for dtype in dtypes]
     func = function_of(expressions, inputs)
     arrays = [*inputs.values(), *fresh(expressions)]
-    found, expected = executed(func, arrays), compiled(func, arrays)
+    try:
+        expected = compiled(func, arrays)
+    except tvm.error.InternalError as error:
+        if "will cause a negative uint" not in str(error):  # of terms that it moves from one side to the other
+            raise
+        reject()
+    found = executed(func, arrays)
     for (text, _), one, other in zip(expressions, found[len(inputs) :], expected[len(inputs) :], strict=True):
         np.testing.assert_array_equal(one, other, err_msg=text)
 
