@@ -59,7 +59,7 @@ SUITES = (
         "loaded",
         command=[
             str(Path(sys.executable).with_name("tilelang-tt")),
-            *("test", "compare", "testing/comparisons/loaded.toml", "--out", "build/comparisons/loaded"),
+            *("test", "compare", "testing/comparisons/loaded.toml", "--out", "build/comparisons/loaded", "--jobs", "2"),
         ],
         does="The tests of the host itself, with and without this package loaded: none may differ.",
         time_limit=15 * MINUTE,
