@@ -92,6 +92,7 @@ def test_modules_that_an_extension_has(compare):
         (["a.toml", "b.toml"], "expected one FILE.toml, found a.toml, b.toml"),
         (["test_a.py", "--json", "--markdown"], "expected one of --json and --markdown"),
         (["test_a.py", "--baseline-env", "A"], "found A; expected NAME=VALUE"),
+        (["test_a.py", *LEGS, "--classification", "test_a.py"], "TT967: test_a.py:1:"),  # before any test has run
         (["--baseline-results", "x"], "expected --baseline-results and --candidate-results together"),
         (["test_a.py", "--jobs", "0"], "--jobs"),
     ],

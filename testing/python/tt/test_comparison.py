@@ -32,7 +32,7 @@ FILES = {
             runs = len(state.read_text()) if state.exists() else 0
             if BROKEN:
                 state.write_text("x" * (runs + 1))
-            assert runs % 2 or not BROKEN
+            assert runs or not BROKEN
         if not BROKEN:
             def test_vanished(): pass
         @pytest.mark.skipif(BROKEN, reason="the planted loss")
@@ -263,6 +263,28 @@ def test_no_test_has_run(project):
     assert json.loads(Path("out/comparison.json").read_text()) == {"finished": True}
 
 
+def test_no_test_has_run_in_the_baseline(project):
+    project(test_a="import os\nassert 'BROKEN' in os.environ, 'not here'\ndef test_a(): assert 0\n")
+    with pytest.raises(
+        errors.ComparisonError, match="TT999: 1 files of tests: no test has run in the baseline"
+    ) as caught:
+        compared()
+    assert "not here" in str(caught.value)
+
+
+def test_results_that_cannot_be_removed_are_not_taken_for_new_ones(project, monkeypatch):
+    project(test_a="def test_a(): pass\n")
+    compared()
+
+    def refuse(path, *arguments, **options):
+        if not options.get("ignore_errors"):
+            raise PermissionError(path)
+
+    monkeypatch.setattr(comparison.shutil, "rmtree", refuse)
+    with pytest.raises(PermissionError):
+        compared()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -302,5 +324,5 @@ def test_results_that_are_there(tmp_path, monkeypatch):
     folders = [write("before", "passed"), write("after", "failed"), write("between", "passed")]
     (finding,) = comparison.compare_results(folders).findings
     assert (finding.kind, finding.test, finding.diagnostic) == ("regression", "test_a.py::test_a", "passed")
-    with pytest.raises(errors.ComparisonError, match="TT999: skipped, skipped: no test has run in any"):
-        comparison.compare_results([write("skipped", "skipped")] * 2)
+    with pytest.raises(errors.ComparisonError, match="TT999: skipped: no test has run there"):
+        comparison.compare_results([write("skipped", "skipped"), "after"])

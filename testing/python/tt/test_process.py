@@ -277,11 +277,21 @@ def test_what_is_written_last_is_kept(log):
     assert (ended.signal, log.stat().st_size) == ("SIGKILL", 60000)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("former", [signal.SIG_IGN, signal.SIG_DFL, signal.default_int_handler])
+INTERRUPTS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # psutil may have a file open then
+@pytest.mark.parametrize(
+    ("number", "former"),
+    [
+        *((number, former) for number in INTERRUPTS for former in (signal.SIG_DFL, signal.default_int_handler)),
+        (signal.SIGINT, signal.SIG_IGN),
+        (signal.SIGTERM, signal.SIG_IGN),
+    ],
+)
 def test_interrupt_ends_the_tree(number, former, parent, tmp_path):
     """Also where a shell has made this process ignore it."""
-    before = {n: signal.signal(n, former) for n in (signal.SIGINT, signal.SIGTERM)}
+    before = {n: signal.signal(n, former) for n in INTERRUPTS}
     interrupter = threading.Thread(target=_interrupt_once_there_is, args=(tmp_path / "pid", number))
     try:
         interrupter.start()
@@ -293,6 +303,16 @@ def test_interrupt_ends_the_tree(number, former, parent, tmp_path):
         for n, handler in before.items():
             signal.signal(n, handler)
     assert is_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_terminal_that_is_closed_may_be_ignored():
+    """As by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with process.interruptible():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _interrupt_once_there_is(path, number):

@@ -60,6 +60,47 @@ def test_what_fails_in_the_baseline_now_is_flaky():
     assert (found[A].kind, found[A].baseline_reruns) == ("flaky", ("failed",))
 
 
+def in_order_of_calls(alone, whole, baseline_alone="passed", baseline_whole="passed"):
+    """What comes of test A alone, three times and once in the baseline, and then of the whole file."""
+    outcomes = {
+        "candidate": [*(alone if isinstance(alone, list) else [alone] * 3), whole],
+        "baseline": [baseline_alone, baseline_whole],
+    }
+    return {leg: [finished(a=outcome) for outcome in each] for leg, each in outcomes.items()}
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param(in_order_of_calls("passed", "failed"), id="broken by tests before it"),
+        pytest.param(in_order_of_calls("failed", "failed", "failed"), id="needs tests before it"),
+        pytest.param(in_order_of_calls("passed", "failed", "failed"), id="both"),
+    ],
+)
+def test_a_regression_that_depends_on_other_tests_is_none_that_is_flaky(answers):
+    found, calls, _ = rerun_of(finished(a="failed", b="passed", c="passed"), answers)
+    assert (found[A].kind, found[A].reruns, found[A].baseline_reruns) == ("regression", ("failed",) * 3, ("passed",))
+    assert [what for _, _, what in calls] == [A] * 4 + ["all"] * 4
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param(in_order_of_calls("passed", "passed"), id="passes in the whole file, too"),
+        pytest.param(in_order_of_calls("failed", "failed", "failed", "failed"), id="fails in the baseline, too"),
+    ],
+)
+def test_what_comes_and_goes_in_the_whole_file_is_flaky(answers):
+    found, _, _ = rerun_of(finished(a="failed", b="passed", c="passed"), answers)
+    assert found[A].kind == "flaky"
+
+
+def test_what_comes_and_goes_alone_needs_no_other_tests():
+    answers = in_order_of_calls(["failed", "passed", "failed"], "failed")
+    found, calls, _ = rerun_of(finished(a="failed", b="passed", c="passed"), answers)
+    assert (found[A].kind, len(calls)) == ("flaky", 4)
+
+
 def test_the_test_that_crashes_alone_and_the_others():
     answers = {"candidate": [crashed(B)] * 3 + [finished(a="passed", c="failed")], "baseline": [PASSED]}
     found, calls, _ = rerun_of(crashed(B), answers)

@@ -150,6 +150,16 @@ def test_codes_of_commands_are_as_bad_as_tests_that_fail():
         assert worst([SuiteRun("one", "failed", code), SuiteRun("two", "failed", other)]) == expected
 
 
+@pytest.mark.parametrize("where", ["test_left.py", "conftest.py"])
+def test_pytest_that_ends_early_is_no_success(where, root):
+    (root / "test_left.py").write_text("def test_one(): assert 0")
+    leaves = {"test_left.py": "import os\ndef test_one(): os._exit(0)", "conftest.py": "import sys; sys.exit(0)"}
+    (root / where).write_text(leaves[where])
+    left = run_suites(root, suite_of("left"))["left"]
+    assert (left.state, left.exit_code) == ("failed", 1)
+    assert left.reason == "pytest ended before it had written its results"
+
+
 def test_nothing_that_ran_is_no_success():
     assert worst([SuiteRun("one", "skipped"), SuiteRun("two", "not run")]) == 5
 

@@ -141,7 +141,15 @@ def test_no_project(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "code",
-    ["", "SUITES = 1", "SUITES = ['smoke']", "1 / 0", "SUITES = (", "from tilelang.tt.testing import Suite; Suite('')"],
+    [
+        "",
+        "SUITES = 1",
+        "SUITES = ['smoke']",
+        "1 / 0",
+        "SUITES = (",
+        "from tilelang.tt.testing import Suite; Suite('')",
+        "exit(0)",
+    ],
 )
 def test_file_that_cannot_be_read(project, code):
     with pytest.raises(SuiteError, match=r"TT994: .*suites\.py"):
@@ -168,7 +176,11 @@ def installed(tmp_path, monkeypatch):
         monkeypatch.syspath_prepend(tmp_path)
         name = f"of_{tmp_path.name}"  # no other test has imported it
         (tmp_path / f"{name}.py").write_text("from tilelang.tt.testing import Suite\nSMOKE = [Suite('smoke')]\n")
-        points = [EntryPoint(key, f"{name}:{value}", suite.GROUP) for key, value in values.items()]
+        (tmp_path / f"{name}_exits.py").write_text("exit(0)")
+        points = [
+            EntryPoint(key, f"{name}{value}" if ":" in value else f"{name}:{value}", suite.GROUP)
+            for key, value in values.items()
+        ]
         monkeypatch.setattr(suite, "entry_points", lambda group: points if group == suite.GROUP else [])
 
     return install
@@ -179,10 +191,10 @@ def test_suites_of_a_package(installed, tmp_path):
     assert Suites.find(tmp_path).by_name == {"smoke": Suite("smoke")}
 
 
-@pytest.mark.parametrize("value", ["Suite", "NOT_THERE"])
+@pytest.mark.parametrize("value", ["Suite", "NOT_THERE", "_exits:SMOKE"])
 def test_package_whose_suites_cannot_be_read(installed, tmp_path, value):
     installed(theirs=value)
-    with pytest.raises(SuiteError, match=f"TT994: the entry point theirs = .*:{value} of tilelang_tt.suites"):
+    with pytest.raises(SuiteError, match=f"TT994: the entry point theirs = .*{value} of tilelang_tt.suites"):
         Suites.find(tmp_path)
 
 

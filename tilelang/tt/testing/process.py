@@ -255,15 +255,19 @@ class _Running:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Have SIGINT and SIGTERM interrupt this thread, whatever a shell has made of them.
+    """Have SIGINT and SIGTERM interrupt this thread, whatever a shell has made of them, and SIGHUP unless ignored.
 
-    A shell that starts a command in the background has it ignore SIGINT, and so would all that the command starts.
+    A shell that starts a command in the background has it ignore SIGINT, and so would all that the command starts. A
+    terminal that is closed reaches no session of its own.
     """
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt(_signal_name(number))
 
-    former = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        numbers.append(signal.SIGHUP)
+    former = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:

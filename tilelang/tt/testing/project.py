@@ -72,7 +72,7 @@ def read_objects(project: Project, key: str, kind: type[T], code: str) -> tuple[
     name = key.upper()
     try:
         found = runpy.run_path(str(path)).get(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # exit(0) would be success
         raise refusal(code, f"{path} of [tool.tilelang-tt] cannot be run: {type(error).__name__}: {error}") from error
     if not isinstance(found, (list, tuple)) or not all(isinstance(one, kind) for one in found):
         raise refusal(code, f"{path} has {name} = {found!r:.80}; expected a tuple of {kind.__name__}")

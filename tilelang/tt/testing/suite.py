@@ -194,7 +194,7 @@ def _of_packages() -> Iterator[tuple[str, Sequence[Suite]]]:
         origin = f"the entry point {point.name} = {point.value}"
         try:
             found = point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise refusal("TT994", f"{origin} of {GROUP} cannot be loaded: {type(error).__name__}: {error}") from error
         if not isinstance(found, (list, tuple)) or not all(isinstance(one, Suite) for one in found):
             raise refusal("TT994", f"{origin} of {GROUP} is {found!r:.80}; expected a tuple of Suite")

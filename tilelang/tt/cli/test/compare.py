@@ -147,9 +147,12 @@ def _variable(text: str) -> tuple[str, str]:
 
 
 def _compared(wanted: "Comparison", out: Path) -> "Report":
+    from ...testing.compare.classification import Classification
     from ...testing.compare.comparison import compare
     from ...testing.process import interruptible
 
+    if wanted.classification is not None:
+        Classification.read(wanted.classification)  # what is wrong with it is not to be said after hours of tests
     try:
         with interruptible():
             return compare(wanted, out, _tell)

@@ -67,8 +67,8 @@ def compare(comparison: Comparison, out: "str | PathLike[str]", progress: Progre
         progress: Is called in this thread.
 
     Raises:
-        ComparisonError: The environments cannot be compared or are contaminated; there are no tests, or none has run;
-            or the folder is another one.
+        ComparisonError: The environments cannot be compared or are contaminated; there are no tests, or none has run in
+            the baseline; or the folder is another one.
         KeyboardInterrupt: It was interrupted, and goes on when it is called again.
         OSError: A file cannot be read or written.
     """
@@ -100,13 +100,13 @@ def compare_results(folders: Sequence["str | PathLike[str]"]) -> Report:
         folders: Of the baseline, of the candidate and, where there is one, of the diagnostic leg.
 
     Raises:
-        ComparisonError: A folder has no JUnit XML, or no leg has a test that has run.
+        ComparisonError: A folder has no JUnit XML, or no test has run in the baseline.
         OSError: A file cannot be read.
     """
     legs = [Leg(name, os.fspath(folder)) for name, folder in zip(LEGS, folders, strict=False)]
     runs = [results.read_folder(folder) for folder in folders]
-    if not any(_has_run(run) for each in runs for run in each.values()):
-        raise refusal("TT999", f"{', '.join(leg.python for leg in legs)}: no test has run in any; nothing is compared")
+    if not any(map(_has_run, runs[0].values())):
+        raise refusal("TT999", f"{legs[0].python}: no test has run there; expected results to compare with")
     return findings.compare([leg.python for leg in legs], legs, runs)
 
 
@@ -135,11 +135,11 @@ def _has_run(run: FileRun) -> bool:
 
 
 def _check_something_ran(runs: Sequence[Mapping[str, FileRun]]) -> None:
-    every = [run for each in runs for run in each.values()]
-    if any(map(_has_run, every)):
+    baseline = runs[0].values()
+    if any(map(_has_run, baseline)):
         return
-    details = [f"\n{run.file}: {run.detail}" for run in every if run.detail]
-    what = f"{len(runs[0])} files of tests: no test has run in any leg; nothing is compared"
+    details = [f"\n{run.file}: {run.detail}" for run in baseline if run.detail]
+    what = f"{len(baseline)} files of tests: no test has run in the baseline; nothing is compared"
     raise refusal("TT999", what + "".join(details[:1]))
 
 
@@ -157,7 +157,8 @@ class _Folder:
             if self.path.exists() and any(self.path.iterdir()):
                 raise refusal("TT998", f"{self.path} holds something else than a comparison; expected a new folder")
         elif json.loads(state.read_bytes())["finished"]:
-            shutil.rmtree(self.results, ignore_errors=True)
+            with suppress(FileNotFoundError):
+                shutil.rmtree(self.results)  # what stayed would be taken for results of the comparison that begins
         self._say(finished=False)
 
     def close(self) -> None:

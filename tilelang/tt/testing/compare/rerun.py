@@ -25,8 +25,9 @@ class Again(Protocol):
 def rerun(report: Report, candidate: Mapping[str, FileRun], again: Again, *, times: int, limit: int) -> Report:
     """The report with what comes of its regressions when they are run again: what passes then is flaky.
 
-    A test runs alone. Of a file whose process did not finish, the test that was running then runs alone; if it ends its
-    process each time, the others run once without it. Otherwise the file runs as a whole.
+    A test runs alone; where it then never fails, or fails in the baseline, its file runs, as the test may need those
+    before it, or be broken by them. Of a file whose process did not finish, the test that was running then runs alone;
+    if it ends its process each time, the others run once without it. Otherwise the file runs as a whole.
 
     Args:
         report: The findings.
@@ -70,9 +71,14 @@ def _run_again(run: FileRun, regressions: list[Finding], again: Again, times: in
         whole = [again("candidate", run.file, number) for number in numbers]
         before = again("baseline", run.file, 1)
     else:
-        (test,) = (finding.test for finding in regressions)
-        whole = [again("candidate", run.file, number, only=test) for number in numbers]
-        before = again("baseline", run.file, 1, only=test)
+        (finding,) = regressions
+        alone = [again("candidate", run.file, number, only=finding.test) for number in numbers]
+        judged = _judged(finding, alone, again("baseline", run.file, 1, only=finding.test))
+        if not _depends_on_others(judged):
+            yield judged
+            return
+        whole = [again("candidate", run.file, number) for number in numbers]
+        before = again("baseline", run.file, 1)
     yield from (_judged(finding, whole, before) for finding in regressions)
 
 
@@ -92,6 +98,11 @@ def _by_culprit(run: FileRun, regressions: list[Finding], again: Again, alone: l
                 baseline_reruns=_outcomes([before], finding.test),
                 culprit=culprit if outcomes == ("passed",) else "",
             )
+
+
+def _depends_on_others(finding: Finding) -> bool:
+    """Whether what came of a test alone may be due to that, and says nothing of the regression."""
+    return bool(BAD & set(finding.baseline_reruns)) or set(finding.reruns) == {"passed"}
 
 
 def _judged(finding: Finding, runs: Iterable[FileRun], before: FileRun) -> Finding:
