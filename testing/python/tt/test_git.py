@@ -44,6 +44,7 @@ CASES = {
     "ignored": (write("ignored"), []),
     "new": (write("ä b\n"), ["new: ä b\n"]),
     "in a new folder": (lambda tree: ((tree / "a").mkdir(), write("a/b")(tree)), ["new: a/b"]),
+    "bytecode": (lambda tree: ((tree / "__pycache__").mkdir(), write("__pycache__/a.pyc")(tree)), []),
     "changed": (write("kept"), ["changed: kept"]),
     "removed": (lambda tree: (tree / "kept").unlink(), ["changed: kept"]),
     "changed further": (write("dirty"), ["changed further: dirty"]),

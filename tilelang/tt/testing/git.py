@@ -39,6 +39,8 @@ def state(folder: Path_, ignored: Sequence[Path_] = ()) -> State | None:
             found[_HEAD] = (record, "")
         elif record[:1] in _FIELDS:
             path = record.split(" ", _FIELDS[record[0]])[-1]
+            if record[0] == "?" and "__pycache__" in path.split("/"):  # what Python leaves wherever it imports
+                continue
             if not any(_is_within(os.path.join(root, path), each) for each in skipped):
                 found[path] = (record, _content(os.path.join(root, path)))
     return found
