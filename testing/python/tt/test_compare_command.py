@@ -42,7 +42,7 @@ def test_a_regression(compare):
     assert "note: 1/2 baseline test_a.py: 2 passed, " in err
     assert "note: 2/2 candidate test_a.py: 1 failed, 1 passed, " in err
     assert {path.name for path in Path("found").iterdir()} == {
-        *("report.json", "report.md", "report.html", "comparison.json", "results")
+        *("report.json", "report.md", "report.html", "comparison.json", "results", ".gitignore")
     }
     (finding,) = load("found/report.json").findings
     assert (finding.kind, finding.test, finding.reruns) == ("regression", "test_a.py::test_a", ("failed",))
@@ -74,6 +74,14 @@ def test_a_file_and_options(compare):
     assert (code, [each.reason for each in from_json(out).findings]) == (0, ["planted"])
     code, _, err = compare("compare.toml", *options, "-k", "test_b", "-q")
     assert (code, err) == (0, "")
+
+
+def test_a_variable_of_the_candidate_is_enough(compare, monkeypatch):
+    """The baseline is then the interpreter that runs the command, as it is."""
+    monkeypatch.setenv(*QUICK.split("="))
+    code, out, _ = compare("test_a.py", "--candidate-env", "BROKEN=1", "--reruns", "0", "--json")
+    assert (code, [each.test for each in from_json(out).findings]) == (1, ["test_a.py::test_a"])
+    assert {leg.python for leg in from_json(out).legs} == {sys.executable}
 
 
 def test_modules_that_an_extension_has(compare):

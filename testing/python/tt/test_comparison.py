@@ -155,7 +155,7 @@ def test_nothing_is_broken(project):
     assert report.findings == ()
     assert not report.breaks
     assert report.files[0].baseline == report.files[0].candidate == {"passed": 1}
-    assert {path.name for path in Path("out").rglob("*.*")} == {"comparison.json", "test_a.py.xml"}
+    assert {path.name for path in Path("out").rglob("*.*")} == {".gitignore", "comparison.json", "test_a.py.xml"}
     assert report.legs[0].versions.keys() == {"python", "pytest"}
 
 

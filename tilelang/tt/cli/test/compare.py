@@ -102,6 +102,7 @@ def _folders(folders: list[str | None]) -> list[str]:
 def _wanted(names: tuple[str, ...], options: dict[str, Any]) -> "Comparison":
     """What the file and the options describe together."""
     from ...testing.compare import config
+    from ...testing.compare.model import Leg
 
     files = [name for name in names if name.endswith(".toml")]
     if len(files) > 1:
@@ -112,6 +113,8 @@ def _wanted(names: tuple[str, ...], options: dict[str, Any]) -> "Comparison":
     for name in _LEGS:
         if leg := _leg(name, legs.get(name), options):
             legs[name] = leg
+    if "candidate" in legs:
+        legs.setdefault("baseline", Leg("baseline", sys.executable))
     del options["absent"], options["loaded"]  # which the legs have now
     keyword = options.pop("keyword")
     arguments = (*stated.arguments, *options.pop("arguments"), *(("-k", keyword) if keyword else ()))

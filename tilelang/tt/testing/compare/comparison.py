@@ -159,7 +159,10 @@ class _Folder:
         elif json.loads(state.read_bytes())["finished"]:
             with suppress(FileNotFoundError):
                 shutil.rmtree(self.results)  # what stayed would be taken for results of the comparison that begins
+        made = not self.path.exists()
         self._say(finished=False)
+        if made:
+            (self.path / ".gitignore").write_text("*\n")
 
     def close(self) -> None:
         self._say(finished=True)
