@@ -138,7 +138,7 @@ def test_a_refused_kernel_is_refused_in_every_way(kernel, arrays):
     assert counts(handle.stats) == (0, 0, 1, 1, 0)
 
 
-@pytest.mark.parametrize("error", [OSError("the compiler is gone"), errors.InternalError("TT999: a bug")])
+@pytest.mark.parametrize("error", [OSError("the compiler is gone"), errors.InternalError("TT901: a bug")])
 def test_without_its_compiler_a_kernel_runs_as_it_came(kernel, arrays, error, caplog):
     gate = Gate(error)
     gate.open()

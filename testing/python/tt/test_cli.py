@@ -199,7 +199,7 @@ def test_results_go_to_stdout_and_all_else_to_stderr(folder, capsys):
         ([], 2),
         (["show", "copy.plan.json", "--policy", "fair"], 2),
         (["devices", "grayskull"], 2),
-        (["explain", "TT999"], 2),
+        (["explain", "TT000"], 2),
     ],
 )
 def test_exit_codes(folder, capsys, arguments, code):

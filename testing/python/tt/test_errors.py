@@ -378,7 +378,7 @@ def test_codes_of_several_mistakes():
     with pytest.raises(errors.GridError) as caught:
         apply_tt_defaults(func)
     assert caught.value.code == "TT202"
-    func = bare(buffers=[("A", (4, 0), "float32"), ("B", (4,), "float64"), ("TT999: C", (4, 0), "float32")])
+    func = bare(buffers=[("A", (4, 0), "float32"), ("B", (4,), "float64"), ("TT000: C", (4, 0), "float32")])
     with pytest.raises(errors.ShapeError) as caught:
         infer(func)
     assert caught.value.code == "TT410"
