@@ -1,5 +1,6 @@
 """What every test of the package runs under. `support/` holds the kernels, the oracle and the helpers."""
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -63,6 +64,10 @@ def pytest_pycollect_makemodule(module_path, parent):
     if pytest_ignore_collect(module_path, parent.config):
         return NothingHere.from_parent(parent, path=module_path)
     return None
+
+
+def pytest_collection_finish():
+    gc.freeze()  # what has been imported and collected stays, and need not be looked at again and again
 
 
 def pytest_report_header(config):
