@@ -170,7 +170,8 @@ def test_time_limit_of_what_cleans_up(log, late, tmp_path, monkeypatch):
     """
     late("ready")
     monkeypatch.setattr(process, "GRACE_SECONDS", LONG)
-    ended = run(python(code, tmp_path / "ready"), log=log, time_limit=LONG)
+    with process.interruptible():  # a shell in the background would have it, and what it starts, ignore SIGINT
+        ended = run(python(code, tmp_path / "ready"), log=log, time_limit=LONG)
     assert (ended.timed_out, ended.code, ended.exit_code) == (True, 3, 124)
     assert log.read_text() == "cleaned up\n"
 
