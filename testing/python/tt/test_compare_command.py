@@ -7,19 +7,21 @@ import time
 from pathlib import Path
 
 import pytest
+from support import legs
 
 from tilelang.tt.cli.run import run
 from tilelang.tt.testing.compare.report import from_json, load
 
 pytestmark = pytest.mark.stage("cli")
 
-QUICK = "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1"
+(QUICK,) = map("=".join, legs.QUICK.items())
 LEGS = ["--baseline", sys.executable, "--baseline-env", QUICK, "--candidate-env", QUICK, "--candidate-env", "BROKEN=1"]
 BROKEN = "import os\ndef test_a(): assert 'BROKEN' not in os.environ\ndef test_b(): pass\n"
 
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
+    legs.look_at_once(monkeypatch)
     monkeypatch.chdir(tmp_path)
     Path("pytest.ini").write_text("[pytest]\n")
     Path("test_a.py").write_text(BROKEN)
@@ -80,7 +82,7 @@ def test_a_variable_of_the_candidate_is_enough(compare, monkeypatch):
     """The baseline is then the interpreter that runs the command, as it is."""
     monkeypatch.setenv(*QUICK.split("="))
     code, out, _ = compare("test_a.py", "--candidate-env", "BROKEN=1", "--reruns", "0", "--json")
-    assert (code, [each.test for each in from_json(out).findings]) == (1, ["test_a.py::test_a"])
+    assert (code, [(each.test, each.reruns) for each in from_json(out).findings]) == (1, [("test_a.py::test_a", ())])
     assert {leg.python for leg in from_json(out).legs} == {sys.executable}
 
 
@@ -115,12 +117,14 @@ def test_a_wrong_command_line(compare, arguments, message):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_an_interruption(compare, number, code):
     """Whatever ends the command, the same one goes on; nothing of it is left running."""
-    Path("test_b.py").write_text("""
-import pathlib, time
-def test_slow():
-    pathlib.Path("started").touch()
-    while not pathlib.Path("go").exists():
-        time.sleep(0.02)
+    Path("test_a.py").write_text("""
+import os, pathlib, time
+def test_a():
+    if "BROKEN" in os.environ:
+        pathlib.Path("started").touch()
+        while not pathlib.Path("go").exists():
+            time.sleep(0.02)
+        raise ValueError
 """)
     arguments = [".", *LEGS, "--reruns", "0", "--json"]
     command = [sys.executable, "-P", "-m", "tilelang.tt.cli", "test", "compare", *arguments]

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 from support.clock import jump_when_written
+from support.legs import QUICK, look_at_once
 
 from tilelang.tt import errors
-from tilelang.tt.testing.compare import comparison, environment, results
+from tilelang.tt.testing.compare import comparison, results
 from tilelang.tt.testing.compare.config import Comparison
 from tilelang.tt.testing.compare.model import FileRun, Leg, Result
 
 pytestmark = pytest.mark.stage("testing")
 
-QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 BASELINE = Leg("baseline", sys.executable, QUICK)
 CANDIDATE = Leg("candidate", sys.executable, {**QUICK, "BROKEN": "1"})
 
@@ -67,7 +67,6 @@ FILES = {
         def test_imported(): pass
         """,
     "test_broken_in_both.py": "import a_module_that_is_nowhere",
-    "test_empty.py": "",
 }
 FOUND = {
     "test_values.py::test_regression": "regression",
@@ -84,19 +83,10 @@ FOUND = {
 }
 
 
-PROBED = {}
-
-
-@pytest.fixture(autouse=True)
-def looked_at_once(monkeypatch):
-    """All legs have this interpreter, and what is known of it holds for all tests."""
-    probe = environment._probe
-    monkeypatch.setattr(environment, "_probe", lambda leg: PROBED.get("") or PROBED.setdefault("", probe(leg)))
-
-
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """Makes a project of some of the files, and others, in a folder that is the current one."""
+    look_at_once(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
 
@@ -105,6 +95,29 @@ def project(tmp_path, monkeypatch):
             Path(name if "." in name else f"{name}.py").write_text(textwrap.dedent(text))
 
     return make
+
+
+BOTH = ["baseline", "candidate"]
+LOADED = {"baseline": {"turtledemo": None}, "candidate": {"turtledemo": "/lib/turtledemo.py"}}
+
+
+class Ran(list):
+    """Leg and file of what has run without a process: every file has one test, which passes."""
+
+    interrupt_at = None
+
+    def __call__(self, leg, file, *_, **__):
+        if len(self) == self.interrupt_at:
+            raise KeyboardInterrupt
+        self.append((leg.name, file))
+        test = f"{file}::test_a"
+        return FileRun(file, "finished", results={test: Result(test, "passed")}, loaded=LOADED[leg.name])
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    monkeypatch.setattr(comparison, "run_file", Ran())
+    return comparison.run_file
 
 
 def compared(*, files=(".",), out="out", progress=comparison._quiet, **options):
@@ -146,7 +159,7 @@ def test_every_kind_of_finding(project, monkeypatch):
     assert (counts["test_values.py"].missing, counts["test_values.py"].new) == (1, 1)
     assert counts["test_values.py"].skipped_in_both == 1
     assert {place[:2] for place in seen} == {(leg, file) for leg in ("baseline", "candidate") for file in FILES}
-    assert [place[2:] for place in seen] == [(done, 12) for done in range(1, 13)]
+    assert [place[2:] for place in seen] == [(done, 10) for done in range(1, 11)]
 
 
 def test_nothing_is_broken(project):
@@ -177,61 +190,53 @@ def test_the_diagnostic_leg(project):
     }
 
 
-def interrupted(after, **options):
+def interrupted(ran, after):
     """A comparison that ends when so many files have run."""
-
-    def stop(leg, run, done, total):
-        if done == after:
-            raise KeyboardInterrupt
-
+    ran.clear()
+    ran.interrupt_at = after
     with pytest.raises(KeyboardInterrupt):
-        compared(progress=stop, **options)
+        compared()
+    ran.interrupt_at = None
 
 
-def counting(name):
-    return f"from pathlib import Path\ndef test_a():\n    with open('{name}.ran', 'a') as file: file.write('x')\n"
-
-
-def ran(name):
-    return len(Path(f"{name}.ran").read_text())
-
-
-def test_an_interrupted_comparison_goes_on(project):
-    project(test_a=counting("a"))
-    interrupted(after=1)
-    kept = Path("out/results/baseline/test_a.py.xml")
-    written = kept.stat().st_mtime_ns
+def test_an_interrupted_comparison_goes_on(project, ran):
+    project(test_a="", test_b="")
+    interrupted(ran, after=1)
+    assert ran == [("baseline", "test_a.py")]
     assert compared().notes == ("1 runs of files are from before the comparison was interrupted",)
-    assert kept.stat().st_mtime_ns == written
+    every = [(leg, file) for leg in BOTH for file in ("test_a.py", "test_b.py")]
+    assert ran == every
     assert compared().notes == ()  # one that was finished begins anew
-    assert kept.stat().st_mtime_ns > written
+    assert ran == every * 2
 
 
-def test_what_has_changed_since_the_interruption_is_run_anew(project):
-    project(test_a=counting("a"), test_b=counting("b"))
-    interrupted(after=4)
-    project(test_a=counting("a") + "# changed\n")
+CHANGED = "the file, or a setting of pytest, has changed since the interruption, and it was run anew"
+
+
+def test_what_has_changed_since_the_interruption_is_run_anew(project, ran):
+    project(test_a="", test_b="")
+    interrupted(ran, after=3)
+    project(test_a="# changed\n")
     report = compared()
-    assert (ran("a"), ran("b")) == (4, 2)
-    assert report.notes[1:] == tuple(
-        f"{leg}, test_a.py: the file, or a setting of pytest, has changed since the interruption, and it was run anew"
-        for leg in ("baseline", "candidate")
+    assert ran[3:] == [("baseline", "test_a.py"), ("candidate", "test_a.py"), ("candidate", "test_b.py")]
+    assert report.notes[1:] == (
+        f"baseline, test_a.py: {CHANGED}",
+        f"candidate, test_a.py: {CHANGED}",
     )
-    Path("test_a.py").unlink()
-    interrupted(after=2)
-    (note, _) = compared(arguments=("-q",)).notes
-    assert note == "baseline, test_b.py: the environment has changed since the interruption, and it was run anew"
-    assert ran("b") == 6
+    interrupted(ran, after=1)
+    (note,) = compared(arguments=("-q",)).notes
+    assert note == "baseline, test_a.py: the environment has changed since the interruption, and it was run anew"
+    assert len(ran) == 5
 
 
-def test_half_a_result_is_none(project):
+def test_half_a_result_is_none(project, ran):
     """As after a process that was killed while it wrote, in a file system that lost the end."""
-    project(test_a=counting("a"))
-    interrupted(after=2)
+    project(test_a="", test_b="")
+    interrupted(ran, after=3)
     path = Path("out/results/candidate/test_a.py.xml")
     path.write_text(path.read_text()[:100])
     assert compared().findings == ()
-    assert ran("a") == 3
+    assert ran[3:] == [("candidate", "test_a.py"), ("candidate", "test_b.py")]
 
 
 def test_another_folder(project):
@@ -243,16 +248,24 @@ def test_another_folder(project):
     assert [path.name for path in Path("out").iterdir()] == ["thesis.txt"]
 
 
-def test_contaminated_processes(project):
-    project(test_a="import os\nif 'BROKEN' in os.environ: import turtledemo\ndef test_a(): pass\n")
-    legs = (replace(BASELINE, loaded=("turtledemo",)), CANDIDATE)
-    with pytest.raises(errors.ComparisonError, match="TT997: baseline: turtledemo was not loaded when"):
+@pytest.mark.parametrize(
+    ("legs", "message"),
+    [
+        ((replace(BASELINE, loaded=("turtledemo",)), CANDIDATE), "baseline: turtledemo was not loaded when test_a.py"),
+        ((BASELINE, replace(CANDIDATE, unloaded=("turtledemo",))), "candidate: turtledemo was loaded from /lib/"),
+    ],
+)
+def test_contaminated_processes(project, ran, legs, message):
+    project(test_a="")
+    with pytest.raises(errors.ComparisonError, match=f"TT997: {message}"):
         comparison.compare(Comparison(("test_a.py",), legs), "out")
-    legs = (BASELINE, replace(CANDIDATE, unloaded=("turtledemo",)))
-    with pytest.raises(errors.ComparisonError, match="TT997: candidate: turtledemo was loaded from /"):
-        comparison.compare(Comparison(("test_a.py",), legs), "out")
+
+
+def test_processes_that_have_loaded_what_they_must(project, ran):
+    project(test_a="")
     legs = (replace(BASELINE, unloaded=("turtledemo",)), replace(CANDIDATE, loaded=("turtledemo",)))
     assert comparison.compare(Comparison(("test_a.py",), legs), "out").findings == ()
+    assert ran == [(leg, "test_a.py") for leg in BOTH]
 
 
 def test_no_test_has_run(project):
@@ -272,8 +285,8 @@ def test_no_test_has_run_in_the_baseline(project):
     assert "not here" in str(caught.value)
 
 
-def test_results_that_cannot_be_removed_are_not_taken_for_new_ones(project, monkeypatch):
-    project(test_a="def test_a(): pass\n")
+def test_results_that_cannot_be_removed_are_not_taken_for_new_ones(project, ran, monkeypatch):
+    project(test_a="")
     compared()
 
     def refuse(path, *arguments, **options):
@@ -283,6 +296,7 @@ def test_results_that_cannot_be_removed_are_not_taken_for_new_ones(project, monk
     monkeypatch.setattr(comparison.shutil, "rmtree", refuse)
     with pytest.raises(PermissionError):
         compared()
+    assert len(ran) == 2
 
 
 @pytest.mark.parametrize(

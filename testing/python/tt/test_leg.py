@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from support.clock import jump_when_written
+from support.legs import QUICK
 
 from tilelang.tt.testing.compare import leg as legs
 from tilelang.tt.testing.compare.model import Leg
@@ -16,7 +17,6 @@ from tilelang.tt.testing.compare.model import Leg
 pytestmark = pytest.mark.stage("testing")
 
 FILE = "tests/test_a.py"
-QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 LEG = Leg("candidate", sys.executable, QUICK)
 
 
@@ -176,8 +176,7 @@ def test_options_of_the_project(project):
         def test_failed(): assert 0
         def test_passed(): assert "xdist.remote" not in sys.modules
         """)
-    leg = Leg("candidate", sys.executable, arguments=("-p", "no:tilelang-tt"))
-    assert outcomes(run(leg)) == {"test_failed": "failed", "test_passed": "passed"}
+    assert outcomes(run(replace(LEG, arguments=("-p", "xdist")))) == {"test_failed": "failed", "test_passed": "passed"}
 
 
 def test_some_tests_of_a_file(project):

@@ -1,6 +1,7 @@
 """`-p tilelang_tt_pytest.load`: the package in tests that know nothing of it, and how little it changes for them."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 import zipfile
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import tvm
 from support import host
+from support.legs import QUICK
 
 import tilelang.tt
 import tilelang_tt_pytest.load as load
@@ -45,7 +47,8 @@ def pytest_collection_modifyitems(items):
 
 def run_pytest(folder, *arguments):
     command = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider", *arguments, str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    quick = {**os.environ, **QUICK}
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=quick)
 
 
 @pytest.mark.parametrize("plugin", ["tilelang_tt_pytest.load", "no:tilelang-tt"])

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from junitparser import JUnitXml
 from pytest_split.algorithms import LeastDurationAlgorithm
+from support.legs import QUICK
 
 from tilelang.tt.cli.commands import cli
 from tilelang.tt.cli.run import run as run_command_line
@@ -28,8 +29,6 @@ from tilelang.tt.testing.suite import Shard
 
 pytestmark = pytest.mark.stage("testing")
 
-# pytest with nothing but what is tested here: it starts in a fifth of the time.
-PLAIN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 SPLIT = ("-p", "pytest_split.plugin")
 OPTIONS = ("-p", "no:cacheprovider", "-q")
 
@@ -61,7 +60,7 @@ def root(tmp_path, monkeypatch):
 
 
 def suite_of(name, *arguments, **values):
-    return Suite(name, [f"test_{name}.py"], arguments=(*OPTIONS, *arguments), variables=PLAIN, **values)
+    return Suite(name, [f"test_{name}.py"], arguments=(*OPTIONS, *arguments), variables=QUICK, **values)
 
 
 def describe(root, *suites):
@@ -81,7 +80,7 @@ PARITY = {
     "passes": (suite_of("passes"), 0, "passed"),
     "fails": (suite_of("fails"), 1, "failed"),
     "errors": (suite_of("errors"), 2, "failed"),
-    "usage": (Suite("usage", ["test_nowhere.py"], arguments=OPTIONS, variables=PLAIN), 4, "failed"),
+    "usage": (Suite("usage", ["test_nowhere.py"], arguments=OPTIONS, variables=QUICK), 4, "failed"),
     "empty": (suite_of("empty"), 5, "no tests"),
     "keyword": (suite_of("many", keyword="[3] or [4]"), 0, "passed"),
     "crashes": (suite_of("crashes"), 134, "crashed"),
@@ -116,7 +115,7 @@ def run_suites(root, *suites, **values):
 def test_what_is_recorded(root):
     recorded = run_suites(root, suite_of("many"))["many"]
     assert Path(recorded.command[0]).parent == Path(sys.executable).parent
-    assert recorded.variables == tuple(PLAIN.items())
+    assert recorded.variables == tuple(QUICK.items())
     assert (recorded.state, recorded.exit_code, recorded.signal, recorded.reason) == ("passed", 0, None, "")
     assert recorded.seconds > 0
     assert recorded.peak_bytes > 10 << 20

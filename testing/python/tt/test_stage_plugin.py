@@ -290,17 +290,25 @@ def test_a_stage_where_no_project_names_stages(session):
     )
 
 
-def test_in_workers_of_xdist(session, pytester):
-    pytest.importorskip("xdist")
-    options = ["-n", "1", "--stage", "parse"]
+QUICK = ["-p", "tilelang_tt_pytest"]
+
+
+@pytest.fixture
+def without_plugins(monkeypatch):
+    """Processes of pytest have the plugins that they are told of alone, and start sooner."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+def test_in_workers_of_xdist(session, pytester, without_plugins):
+    options = [*QUICK, "-p", "xdist", "-n", "1", "--stage", "parse"]
     result = session(*options, run=pytester.runpytest_subprocess, test_lower=PARSE.replace('"parse"', '"lower"'))
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["DEBUG *mine.parse:*what is parsed"])
 
 
-def test_nothing_is_imported_where_nothing_is_collected(session, pytester):
+def test_nothing_is_imported_where_nothing_is_collected(session, pytester, without_plugins):
     """A folder outside of what is checked runs without tilelang.tt, though the project names stages."""
     other = pytester.path / "other" / "test_free.py"
     other.parent.mkdir()
     other.write_text("import sys\n\ndef test_free():\n    assert 'tilelang.tt' not in sys.modules\n")
-    session("other", run=pytester.runpytest_subprocess).assert_outcomes(passed=1)
+    session(*QUICK, "other", run=pytester.runpytest_subprocess).assert_outcomes(passed=1)
