@@ -267,6 +267,13 @@ def in_terminal(*arguments, env=None, columns=80):
     return written.decode().replace("\r\n", "\n")
 
 
+def test_terminal_that_does_not_know_its_size(folder):
+    """Such as that of a container, which says 0 columns."""
+    assert "copy.plan.json" in in_terminal("check", "copy.plan.json", columns=0)
+    lines = in_terminal("devices", columns=0, env={"COLUMNS": "70"}).splitlines()
+    assert 10 < max(len(ESCAPE.sub("", line)) for line in lines) <= 70
+
+
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, TextIO
 
 import click
@@ -32,10 +33,10 @@ _LEVEL = "tilelang.tt.cli.level"
 
 def width() -> int:
     """Characters of a line: those of the terminal, else what ``COLUMNS`` says, else a page's."""
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns
-    except (OSError, ValueError):
-        return int(os.environ.get("COLUMNS") or WIDTH)
+    columns = 0  # as a terminal says that does not know, such as that of a container
+    with suppress(OSError, ValueError):
+        columns = os.get_terminal_size(sys.stdout.fileno()).columns
+    return columns or int(os.environ.get("COLUMNS") or WIDTH)
 
 
 def has_colour(stream: TextIO) -> bool:
