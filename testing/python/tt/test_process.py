@@ -176,6 +176,33 @@ def test_time_limit_of_what_cleans_up(log, late, tmp_path, monkeypatch):
     assert log.read_text() == "cleaned up\n"
 
 
+def test_time_limit_of_what_waits_for_those_who_refuse(log, late, tmp_path, monkeypatch):
+    """As pytest-xdist does: its workers ignore SIGINT, and pytest says what has run once they are gone."""
+    code = """
+        import pathlib, subprocess, sys
+        helper = subprocess.Popen(["sh", "-c", "trap '' INT; echo; exec sleep 600"], stdout=subprocess.PIPE)
+        helper.stdout.readline()
+        try:
+            pathlib.Path(sys.argv[1]).touch()
+            helper.wait()
+        except KeyboardInterrupt:
+            print("a helper ended by", -helper.wait())
+            raise SystemExit(3)
+    """
+    send = process._Running._signal
+
+    def send_the_last_in_time(running, number):
+        if number == signal.SIGTERM:
+            monkeypatch.setattr(process, "GRACE_SECONDS", LONG)
+        send(running, number)
+
+    late("ready")
+    monkeypatch.setattr(process._Running, "_signal", send_the_last_in_time)
+    ended = run(python(code, tmp_path / "ready"), log=log, time_limit=LONG)
+    assert (ended.timed_out, ended.code) == (True, 3)
+    assert log.read_text() == f"a helper ended by {signal.SIGTERM}\n"
+
+
 def test_time_limit_of_what_refuses(late, tmp_path):
     code = """
         import pathlib, signal, sys, time

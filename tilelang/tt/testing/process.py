@@ -19,9 +19,12 @@ from pathlib import Path
 from threading import Event
 from typing import IO, cast
 
-import psutil
+from ._extra import extra
 
-GRACE_SECONDS = 5.0  # from the signal that lets processes clean up to the one that they cannot refuse
+with extra():
+    import psutil
+
+GRACE_SECONDS = 4.0  # from each signal that lets processes clean up to the next one, which they can refuse less
 LINGER_SECONDS = 1.0  # by when helpers of a command, such as those of multiprocessing, have gone after it
 _KILL_SECONDS = 10.0  # by when what was killed is gone, unless the system holds it
 _LOOK_SECONDS = 0.1
@@ -76,8 +79,9 @@ def run(
     """Run a command to its end, without a shell and without input.
 
     At the time limit, and when this process is interrupted, all processes of the command get SIGINT, as Ctrl-C in a
-    terminal would send it, since pytest then says what has run and where it was; those that are there 5 seconds later
-    are killed. What a command leaves behind has a second to go, and is ended likewise.
+    terminal would send it, since pytest then says what has run and where it was. 4 seconds later what the command has
+    started gets SIGTERM, as the workers of pytest-xdist refuse SIGINT and pytest waits for them, and after another 4
+    whoever is there is killed. What a command leaves behind has a second to go, and is ended likewise.
 
     Args:
         command: The program and its arguments.
@@ -169,9 +173,10 @@ class _Running:
     def end(self) -> None:
         """End all processes: first so that they can clean up, and then so that they cannot refuse."""
         try:
-            if not self.is_gone():
-                self._signal(signal.SIGINT)
-                self.follow(self.is_gone, GRACE_SECONDS)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if not self.is_gone():
+                    self._signal(number)
+                    self.follow(self.is_gone, GRACE_SECONDS)
         finally:
             deadline = time.monotonic() + _KILL_SECONDS
             while not self.is_gone() and time.monotonic() < deadline:
@@ -195,6 +200,8 @@ class _Running:
 
     def _signal(self, number: signal.Signals) -> None:
         for each in self.living():
+            if number == signal.SIGTERM and each.pid == self._process.pid:
+                continue  # it has heard SIGINT, and its helpers are what it may be waiting for
             with suppress(psutil.Error):
                 each.send_signal(number)
 

@@ -10,23 +10,25 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from junitparser import (
-    Attr,
-    Error,
-    Failure,
-    JUnitXml,
-    JUnitXmlError,
-    Properties,
-    Property,
-    Skipped,
-    TestCase,
-    TestSuite,
-)
-from junitparser.junitparser import FinalResult
-
 from ..._whole_file import whole_file
 from ...errors import refusal
+from .._extra import extra
 from .model import FileRun, Outcome, Result
+
+with extra():
+    from junitparser import (
+        Attr,
+        Error,
+        Failure,
+        JUnitXml,
+        JUnitXmlError,
+        Properties,
+        Property,
+        Skipped,
+        TestCase,
+        TestSuite,
+    )
+    from junitparser.junitparser import FinalResult
 
 # Properties, as JSON, in which every character has its place in XML: the node id of a test, and what a comparison knows
 # of the run of a file beside its tests.
