@@ -70,7 +70,7 @@ SUITES = (
     by_nox("tvm27", "All tests on apache-tvm 0.27.", 30, "tests(tvm27)"),
     by_nox("tilelang", "All tests on TileLang, and the benchmarks that need it.", 40, "tests(tilelang)"),
     by_nox("hosts", "All tests on all supported hosts.", 120, "tests"),
-    by_nox("browser", "The page of a plan in Chromium.", 15),
+    by_nox("browser", "The pages of plans and comparisons in Chromium.", 15),
     by_nox("sanitize", "The tests on libraries that stop at memory errors and undefined behaviour.", 45),
     by_nox("fuzz", "Inputs that nobody would write, for a minute each; needs CPython 3.11.", 20),
     by_nox("lint", "Formatting, lints and types.", 10),

@@ -288,6 +288,23 @@ def test_nothing_named(root, config):
     assert [line.split(maxsplit=3) for line in done.stdout.splitlines()][1] == ["one", "3", "s", "Is true."]
 
 
+@pytest.mark.parametrize("arguments", [[], ["--list"], ["one"]])
+def test_nothing_described(root, capsys, arguments):
+    (root / "pyproject.toml").write_text("")
+    assert run_command_line(["test", "run", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert "TT994: found no suites" in said
+    assert 'help: write suites = "testing/suites.py"' in said
+
+
+def test_list_says_what_runs_where_nobody_says_what_it_tests(root, capsys):
+    described = Suite("one", ["a b.py"], keyword="not slow"), Suite("two"), Suite("three", command=["make", "test"])
+    describe(root, *described)
+    assert run_command_line(["test", "run", "--list"]) == 0
+    rows = [line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert rows == ["'a b.py' -k 'not slow'", "all tests", "make test"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

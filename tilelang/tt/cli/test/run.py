@@ -1,6 +1,7 @@
 """``tilelang-tt test run``: suites by name, and a table of what became of them."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 _ROLES = {"passed": "good", "skipped": "note", "not run": "note"}
 _VARIABLE = "TEST_CONFIG"
+_NONE = """\
+found no suites, neither by a pyproject.toml from here upwards nor in packages that are installed
+help: write suites = "testing/suites.py" under [tool.tilelang-tt] of pyproject.toml, and SUITES = (Suite(...), ...) \
+into that file"""
 
 
 def _shard(text: str) -> Any:
@@ -70,6 +75,8 @@ def run(
     if shard and store_durations:
         raise click.UsageError("--store-durations is for a run without --shard: later shards would split otherwise")
     suites = Suites.find()
+    if not suites.by_name:
+        raise refusal("TT994", _NONE)
     if is_list:
         output.write(_described(suites))
         return
@@ -122,7 +129,8 @@ def _described(suites: "Suites") -> Iterator[Line]:
 
 
 def _target(suite: "Suite") -> str:
-    return " ".join([*suite.command, *suite.paths, *suite.arguments])
+    keyword = ("-k", suite.keyword) if suite.keyword else ()
+    return shlex.join([*suite.command, *suite.paths, *keyword, *suite.arguments]) or "all tests"
 
 
 def _summary(done: "list[SuiteRun]") -> Iterator[Line]:
