@@ -43,6 +43,7 @@ def test_a_regression(compare):
     assert "test_a.py::test_a" in out
     assert "note: 1/2 baseline test_a.py: 2 passed, " in err
     assert "note: 2/2 candidate test_a.py: 1 failed, 1 passed, " in err
+    assert "note: again candidate test_a.py: 1 failed, " in err
     assert {path.name for path in Path("found").iterdir()} == {
         *("report.json", "report.md", "report.html", "comparison.json", "results", ".gitignore")
     }
@@ -96,7 +97,7 @@ def test_modules_that_an_extension_has(compare):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["test_a.py"], "TT998: found no baseline"),
+        (["test_a.py"], "TT998: found no candidate; expected baseline and candidate\nhelp: --candidate PYTHON, "),
         ([*LEGS], "TT998: found no tests"),
         (["nowhere.toml"], "nowhere.toml: No such file"),
         (["a.toml", "b.toml"], "expected one FILE.toml, found a.toml, b.toml"),

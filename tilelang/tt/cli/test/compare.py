@@ -165,10 +165,12 @@ def _compared(wanted: "Comparison", out: Path) -> "Report":
 
 
 def _tell(leg: str, run: "FileRun", done: int, total: int) -> None:
+    from ...testing.compare.model import outcome_name
+
     counts = Counter(result.outcome for result in run.results.values())
     found = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no tests"
-    ended = found if run.ending == "finished" else f"{run.ending} {run.detail.partition(chr(10))[0]}"
-    output.note(f"{done}/{total} {leg} {run.file}: {ended}, {run.seconds:.1f} s")
+    ended = found if run.ending == "finished" else f"{outcome_name(run.ending)}: {run.detail.partition(chr(10))[0]}"
+    output.note(f"{f'{done}/{total}' if total else 'again'} {leg} {run.file}: {ended}, {run.seconds:.1f} s")
 
 
 def _classified(report: "Report", wanted: "Comparison") -> "Report":

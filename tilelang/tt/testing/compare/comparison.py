@@ -46,7 +46,8 @@ class Progress(Protocol):
     Args:
         leg: Where.
         run: What has come of it.
-        done: How many of ``total`` runs of files there have been.
+        done: How many of ``total`` runs of files there have been; of a regression that is run again, which time it is.
+        total: 0 for a regression that is run again.
     """
 
     def __call__(self, leg: str, run: FileRun, done: int, total: int) -> None: ...
@@ -80,9 +81,9 @@ def compare(comparison: Comparison, out: "str | PathLike[str]", progress: Progre
     environments = look_at(legs, package=comparison.package, same=comparison.same)
     folder = _Folder(Path(out))
     folder.open()
-    running = _Running(comparison, environments, selected, priorities, folder)
+    running = _Running(comparison, environments, selected, priorities, folder, progress)
     try:
-        runs = running.run(progress)
+        runs = running.run()
         _check_something_ran(runs)
     except TTError:
         folder.close()  # what makes it right may be nothing that a digest sees
@@ -113,9 +114,10 @@ def compare_results(folders: Sequence["str | PathLike[str]"]) -> Report:
 def _legs(comparison: Comparison) -> list[Leg]:
     """Those of the comparison, with the arguments that they share."""
     by_name = {leg.name: leg for leg in comparison.legs}
-    for name in LEGS[:2]:
+    for name in ("candidate", "baseline"):
         if name not in by_name:
-            raise refusal("TT998", f"found no {name}; expected baseline and candidate")
+            how = f"--{name} PYTHON, --{name}-env NAME=VALUE, or [{name}] in a file of TOML"
+            raise refusal("TT998", f"found no {name}; expected baseline and candidate\nhelp: {how}, describes it")
     if not comparison.tests:
         raise refusal("TT998", "found no tests; expected folders, files or node ids")
     legs = (by_name[name] for name in LEGS if name in by_name)
@@ -183,12 +185,14 @@ class _Running:
         selected: Mapping[str, tuple[str, ...]],
         priorities: Priorities | None,
         folder: _Folder,
+        progress: Progress,
     ) -> None:
         self._comparison = comparison
         self._environments = {each.leg.name: each for each in environments}
         self._selected = selected
         self._priorities = priorities
         self._folder = folder
+        self._progress = progress
         self._kept = 0
         self._changed: list[str] = []
 
@@ -198,7 +202,7 @@ class _Running:
         kept = [f"{self._kept} runs of files are from before the comparison was interrupted"] if self._kept else []
         return [*kept, *self._changed]
 
-    def run(self, progress: Progress) -> list[dict[str, FileRun]]:
+    def run(self) -> list[dict[str, FileRun]]:
         """What has come of each file, of one leg after the other.
 
         Raises:
@@ -214,7 +218,7 @@ class _Running:
                     name, file = futures[future]
                     run = found[name][file] = future.result()
                     check_loaded(self._environments[name].leg, run)
-                    progress(name, run, done, len(tasks))
+                    self._progress(name, run, done, len(tasks))
             except BaseException:
                 cancelled.set()
                 pool.shutdown(cancel_futures=True)
@@ -225,7 +229,9 @@ class _Running:
         """Run tests of a file once more; see :class:`.rerun.Again`."""
         what = hashlib.sha256(json.dumps([file, only, without]).encode()).hexdigest()[:16]
         path = self._folder.results / "reruns" / leg / f"{what}-{number}.xml"
-        return self._kept_or_run(leg, file, path, only=[only] if only else None, without=[without] if without else [])
+        run = self._kept_or_run(leg, file, path, only=[only] if only else None, without=[without] if without else [])
+        self._progress(leg, run, number, 0)
+        return run
 
     def _one(self, leg: str, file: str, cancelled: Event) -> FileRun:
         path = self._folder.results / leg / f"{file.lstrip('/')}.xml"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar, get_args
 
-from .model import BAD, FileCounts, FileRun, Finding, Kind, Leg, Outcome, Report
+from .model import BAD, FileCounts, FileRun, Finding, Kind, Leg, Outcome, Report, outcome_name
 
 Runs = Mapping[str, FileRun]  # by file
 _Key = TypeVar("_Key")
@@ -103,6 +103,6 @@ def _message(run: FileRun | None, test: str) -> str:
         return ""
     if run.ending != "finished":
         where = f" in {run.running}" if run.running else ""
-        return f"{run.ending}{where}: {run.detail}"
+        return f"{outcome_name(run.ending)}{where}: {run.detail}"
     result = run.results.get(test) or run.results.get(run.file)
     return result.message if result else ""

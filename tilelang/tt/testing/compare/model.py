@@ -24,6 +24,11 @@ UNFINISHED: frozenset[Outcome] = frozenset({"crashed", "timed_out", "uncollected
 BAD: frozenset[Outcome] = UNFINISHED | {"failed", "error"}
 
 
+def outcome_name(outcome: Outcome | None) -> str:
+    """An outcome in words."""
+    return "not there" if outcome is None else outcome.replace("_", " ").replace("uncollected", "not collected")
+
+
 @dataclass(frozen=True)
 class Result:
     """What became of one test.

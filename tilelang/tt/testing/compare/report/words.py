@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Final, NamedTuple, TypeAlias, get_args
 
-from ..model import BAD, UNFINISHED, FileCounts, Finding, Kind, Leg, Outcome, Report
+from ..model import BAD, UNFINISHED, FileCounts, Finding, Kind, Leg, Outcome, Report, outcome_name
 
 KINDS: Final[Mapping[Kind, tuple[str, str]]] = {
     "regression": ("Regressions", "These pass in the baseline, and not in the candidate."),
@@ -111,11 +111,6 @@ def names(report: Report) -> list[str]:
 def titles(outcomes: Sequence[Outcome]) -> list[str]:
     """Of the columns with :func:`cells`."""
     return [*(outcome_name(outcome).capitalize() for outcome in outcomes), "Missing", "New"]
-
-
-def outcome_name(outcome: Outcome | None) -> str:
-    """An outcome in words."""
-    return "not there" if outcome is None else outcome.replace("_", " ").replace("uncollected", "not collected")
 
 
 def change(finding: Finding) -> str:
