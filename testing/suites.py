@@ -5,6 +5,7 @@ environments of their own.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tilelang.tt.testing import Suite
@@ -18,8 +19,9 @@ def of_stages(name: str, *stages: str) -> Suite:
     return Suite(name, arguments=["-n", "auto", "--stage", ",".join(stages)], does=does, time_limit=15 * MINUTE)
 
 
-def by_nox(name: str, does: str, minutes: float, *sessions: str) -> Suite:
-    command = [sys.executable, "-m", "nox", "--no-color", "-s", *(sessions or [name])]
+def by_nox(name: str, does: str, minutes: float, session: str = "", arguments: Sequence[str] = ()) -> Suite:
+    rest = ["--", *arguments] if arguments else []
+    command = [sys.executable, "-m", "nox", "--no-color", "-s", session or name, *rest]
     return Suite(name, command=command, does=does, time_limit=minutes * MINUTE)
 
 
@@ -65,6 +67,7 @@ SUITES = (
         time_limit=15 * MINUTE,
     ),
     by_nox("compare", "All tests on apache-tvm 0.26 against 0.27.", 90),
+    by_nox("compare-smoke", "The quickest of them.", 15, "compare", ["--priority", "P0"]),
     by_nox("tvm25", "All tests on apache-tvm 0.25.", 30, "tests(tvm25)"),
     by_nox("tvm26", "All tests on apache-tvm 0.26.", 30, "tests(tvm26)"),
     by_nox("tvm27", "All tests on apache-tvm 0.27.", 30, "tests(tvm27)"),

@@ -4,6 +4,7 @@ import gc
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from uuid import uuid4
@@ -12,6 +13,8 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
 os.environ.setdefault("TILELANG_PRINT_ON_COMPILATION", "0")  # what it logs would be the output of examples
 os.environ["TILELANG_TT_CACHE_DIR"] = ""  # every test gets one of its own; what runs outside of them has none
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by a shell that runs this in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what tests start would ignore it as well
 # `python -m pytest` puts the checkout on the path, whose tilelang/ would stand before the installed one.
 sys.path[:] = [str(HERE), *(entry for entry in sys.path if Path(entry).resolve() != REPOSITORY)]
 

@@ -38,9 +38,7 @@ def test_suite_is_of_something(one):
     assert one.time_limit
     assert [path for path in one.paths if not (ROOT / path).exists()] == []
     if "nox" in one.command:
-        names = one.command[one.command.index("-s") + 1 :]
-        assert names
-        assert set(names) <= sessions()
+        assert one.command[one.command.index("-s") + 1] in sessions()
     elif one.command and one.command[0].endswith("/tilelang-tt"):
         assert one.command[1:3] == ("test", "compare")
         assert (ROOT / one.command[3]).exists()
@@ -66,7 +64,7 @@ def test_ci_runs_suites_that_there_are():
     assert len(named) == 2
     names = {name for text in named for name in text.split() if name != "$suites"}
     assert names <= set(SUITES)
-    # All hosts but the one of `make test`, and every session of nox that checks something; one of them runs weekly.
+    # All hosts but the one of `make test`, and every session of nox that checks something; of one the quickest part.
     expected = {name for name, suite in SUITES.items() if "nox" in suite.command} - {"hosts", "tvm27", "compare"}
     assert expected <= names
 
@@ -81,7 +79,7 @@ def test_workflow_runs_what_ci_runs():
     assert len(names) == len(set(names))
     assert set(names) <= set(SUITES)
     local = re.search(r'suites="(.*?)"', text_of(".ci/run"))[1].split()
-    assert set(local) <= set(names)
+    assert {name.removesuffix("-smoke") for name in local} <= set(names)  # on a machine of its own all of it runs
     for suite, count in parts.items():
         shards = [each["shard"] for each in matrix["include"] if each["suite"] == suite]
         assert shards == [f"{index}/{count}" for index in range(1, count + 1)]
