@@ -7,6 +7,7 @@ costs what one of 10 does.
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from functools import cache
 from math import prod
 from typing import Any, get_args
 
@@ -53,9 +54,9 @@ def _refuse_texts(kernel: Kernel, where: str) -> None:
 
 def _texts(record: Any, where: str) -> Iterator[tuple[str, str]]:
     """Sizes that are no numbers. Arguments may be texts: the host evaluates them at every launch."""
-    for field in fields(record):
-        value, place = getattr(record, field.name), f"{where}/{field.name}"
-        if _may_be_size(field.type):
+    for name, may_be_size in _fields(record.__class__):
+        value, place = getattr(record, name), f"{where}/{name}"
+        if may_be_size:
             items = value if isinstance(value, tuple) else (value,)
             yield from ((place, item) for item in items if isinstance(item, str))
         elif is_dataclass(value):
@@ -66,7 +67,12 @@ def _texts(record: Any, where: str) -> Iterator[tuple[str, str]]:
                     yield from _texts(item, f"{place}/{position}")
 
 
+@cache
+def _fields(record: Any) -> tuple[tuple[str, bool], ...]:
+    """The fields of a class, and whether each holds a Size, or a tuple of them."""
+    return tuple((field.name, _may_be_size(field.type)) for field in fields(record))
+
+
 def _may_be_size(annotation: Any) -> bool:
-    """Whether a field holds a Size, or a tuple of them."""
     parts = {part for item in (annotation, *get_args(annotation)) for part in (item, *get_args(item))}
     return {Natural, str} <= parts
