@@ -118,7 +118,9 @@ def _wanted(names: tuple[str, ...], options: dict[str, Any]) -> "Comparison":
     del options["absent"], options["loaded"]  # which the legs have now
     keyword = options.pop("keyword")
     arguments = (*stated.arguments, *options.pop("arguments"), *(("-k", keyword) if keyword else ()))
-    given = {name: value for name, value in options.items() if value or type(value) is int}  # 0 reruns are some
+    given: dict[str, Any] = {
+        name: value for name, value in options.items() if value or type(value) is int
+    }  # 0 reruns are some
     return replace(stated, tests=tests or stated.tests, legs=tuple(legs.values()), arguments=arguments, **given)
 
 
