@@ -266,6 +266,22 @@ def test_a_refusal(kernel, at):
     assert error.code == "TT202"
 
 
+def test_a_refusal_of_another_code_is_not_shown_by_its_traceback():
+    with pytest.raises(AssertionError) as caught:
+        check_rejects(empty, apply_tt_defaults, code="TT203")
+    assert caught.value.__suppress_context__
+    assert caught.value.__cause__ is None
+
+
+def test_an_error_that_is_no_refusal_is_shown_by_its_traceback():
+    def broken(mod):
+        raise KeyError("deep inside")
+
+    with pytest.raises(AssertionError) as caught:
+        check_rejects(empty, broken, code="TT202")
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
 @pytest.mark.parametrize("at", [LINE, f"{FILE.name}:{LINE}", f"{FILE}:{LINE}", f"{FILE}:{LINE}:9"])
 def test_the_place_in_the_source(at):
     if host.HAS_SPANS:

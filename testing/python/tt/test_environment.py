@@ -68,7 +68,7 @@ def test_a_virtual_environment_without_pytest(tmp_path):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
     with pytest.raises(
         errors.ComparisonError,
-        match=r"TT996: candidate: found pytest none for .*venv/bin/python; expected 8 or newer\nhelp: ",
+        match=r"TT996: candidate: found no pytest for .*venv/bin/python; expected 8 or newer\nhelp: ",
     ):
         look_at([BASELINE, replace(CANDIDATE, python=str(tmp_path / "venv"))])
 

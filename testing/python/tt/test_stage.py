@@ -240,6 +240,7 @@ def test_wrong_pyproject(project, pyproject, message):
     ("stages", "message"),
     [
         ("STAGES = (", r"stages.py of \[tool.tilelang-tt\] cannot be run: SyntaxError"),
+        ("import sys\nsys.exit(0)\n", r"stages.py:2 of \[tool.tilelang-tt\] cannot be run: SystemExit: 0"),
         ("", "stages.py has STAGES = None; expected a tuple of Stage"),
         ("STAGES = ['one']", r"stages.py has STAGES = \['one'\]; expected a tuple of Stage"),
         (STAGES.replace('"two",', '"one",'), "stages.py describes one twice"),

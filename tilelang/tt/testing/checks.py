@@ -105,7 +105,9 @@ def check_rejects(
         raise AssertionError(f"{_name(pass_)} takes it; expected {wanted}. What came out:\n\n{excerpt(found)}")
     if differences := "".join(f"\n  {line}" for line in wanted.differences(raised)):
         shown = f"{type(raised).__name__}: {raised}".replace("\n", "\n    ")
-        raise AssertionError(f"{_name(pass_)} refuses it otherwise{differences}\n\n    {shown}") from raised
+        # A refusal says all that there is to say, and not by a traceback through this package.
+        cause = None if isinstance(raised, TTError) else raised
+        raise AssertionError(f"{_name(pass_)} refuses it otherwise{differences}\n\n    {shown}") from cause
     return raised
 
 

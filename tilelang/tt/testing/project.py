@@ -11,6 +11,7 @@ import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any, TypeVar
 
 from .._toml import read_toml
@@ -73,7 +74,9 @@ def read_objects(project: Project, key: str, kind: type[T], code: str) -> tuple[
     try:
         found = runpy.run_path(str(path)).get(name)
     except (Exception, SystemExit) as error:  # exit(0) would be success
-        raise refusal(code, f"{path} of [tool.tilelang-tt] cannot be run: {type(error).__name__}: {error}") from error
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(path)]
+        where = f"{path}:{lines[-1]}" if lines else path
+        raise refusal(code, f"{where} of [tool.tilelang-tt] cannot be run: {type(error).__name__}: {error}") from error
     if not isinstance(found, (list, tuple)) or not all(isinstance(one, kind) for one in found):
         raise refusal(code, f"{path} has {name} = {found!r:.80}; expected a tuple of {kind.__name__}")
     names = [one.name for one in found]

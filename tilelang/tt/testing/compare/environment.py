@@ -94,11 +94,12 @@ def _probe(leg: Leg) -> dict[str, Any]:
     if "python" not in done.noted:
         how = "did not answer in time" if done.ended.timed_out else f"ended with {done.ended.signal or done.ended.code}"
         raise refusal("TT996", f"{leg.name}: {python} {how}; expected an interpreter of Python\n{done.output}".rstrip())
-    pytest = done.noted["distributions"].get("pytest", "none")
+    pytest = done.noted["distributions"].get("pytest", "")
     if int(re.sub(r"\D.*", "", pytest) or 0) < _OLDEST_PYTEST:
         raise refusal(
             "TT996",
-            f"{leg.name}: found pytest {pytest} for {python}; expected {_OLDEST_PYTEST} or newer"
+            f"{leg.name}: found {f'pytest {pytest}' if pytest else 'no pytest'} for {python}; expected"
+            f" {_OLDEST_PYTEST} or newer"
             f"\nhelp: {python} -m pip install 'pytest>={_OLDEST_PYTEST}'",
         )
     return dict(done.noted)
