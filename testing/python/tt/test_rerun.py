@@ -25,7 +25,7 @@ def crashed(running=""):
 PASSED = finished(a="passed", b="passed", c="passed")
 
 
-def rerun_of(candidate, answers, *, times=3, limit=50):
+def rerun_of(candidate, answers, *, baseline=PASSED, times=3, limit=50):
     """The findings by test, and what was run again: each answer is of the next call, the last one of all others."""
     calls = []
 
@@ -34,7 +34,7 @@ def rerun_of(candidate, answers, *, times=3, limit=50):
         of_leg = answers[leg]
         return of_leg[min(sum(call[0] == leg for call in calls), len(of_leg)) - 1]
 
-    report = compare([FILE], LEGS, [{FILE: PASSED}, {FILE: candidate}])
+    report = compare([FILE], LEGS, [{FILE: baseline}, {FILE: candidate}])
     found = rerun(report, {FILE: candidate}, again, times=times, limit=limit)
     return {finding.test: finding for finding in found.findings}, calls, found
 
@@ -99,6 +99,27 @@ def test_what_comes_and_goes_alone_needs_no_other_tests():
     answers = in_order_of_calls(["failed", "passed", "failed"], "failed")
     found, calls, _ = rerun_of(finished(a="failed", b="passed", c="passed"), answers)
     assert (found[A].kind, len(calls)) == ("flaky", 4)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "again", "kind"),
+    [
+        (finished(a="skipped"), crashed(A), "regression"),
+        (finished(a="skipped"), finished(a="skipped"), "flaky"),
+        (finished(a="skipped"), finished(a="failed"), "flaky"),
+        (finished(a="failed"), crashed(), "regression"),
+        (finished(a="failed"), finished(a="failed"), "flaky"),
+        (finished(), crashed(), "regression"),
+        (finished(), finished(), "flaky"),
+        (PASSED, finished(a="skipped"), "regression"),
+        (PASSED, finished(), "regression"),
+    ],
+)
+def test_a_crash_of_what_did_not_pass(baseline, again, kind):
+    """What the baseline, run again, is like itself does not excuse it."""
+    found, _, report = rerun_of(crashed(), {"candidate": [again], "baseline": [baseline]}, baseline=baseline)
+    assert {finding.kind for finding in found.values()} == {kind}
+    assert report.breaks == (kind == "regression")
 
 
 def test_the_test_that_crashes_alone_and_the_others():

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar, get_args
 
-from .model import BAD, FileCounts, FileRun, Finding, Kind, Leg, Outcome, Report, outcome_name
+from .model import BAD, UNFINISHED, FileCounts, FileRun, Finding, Kind, Leg, Outcome, Report, outcome_name
 
 Runs = Mapping[str, FileRun]  # by file
 _Key = TypeVar("_Key")
@@ -18,6 +18,8 @@ def kind_of(baseline: Outcome | None, candidate: Outcome | None) -> Kind | None:
     Args:
         baseline: The outcome there, None where there is no such test; ``candidate`` likewise.
     """
+    if candidate in UNFINISHED and baseline not in UNFINISHED:  # whatever hides behind it, nobody can see it now
+        return "regression"
     if baseline in (None, "skipped"):
         return None if candidate in (None, "skipped") else "new"
     if candidate in (None, "skipped"):

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from .findings import in_order, outcome_of
-from .model import BAD, FileRun, Finding, Outcome, Report
+from .findings import in_order, kind_of, outcome_of
+from .model import BREAKING, FileRun, Finding, Outcome, Report
 
 
 class Again(Protocol):
@@ -91,27 +91,36 @@ def _by_culprit(run: FileRun, regressions: list[Finding], again: Again, alone: l
         if finding.test == culprit:
             yield _judged(finding, alone, before)
         else:
-            outcomes = _outcomes([others], finding.test)
+            outcomes = _known([outcome_of(others, finding.test)])
             yield replace(
                 finding,
                 reruns=outcomes,
-                baseline_reruns=_outcomes([before], finding.test),
-                culprit=culprit if outcomes == ("passed",) else "",
+                baseline_reruns=_known([outcome_of(before, finding.test)]),
+                culprit=culprit if outcomes and not _breaks(finding, outcomes[0]) else "",
             )
 
 
 def _depends_on_others(finding: Finding) -> bool:
     """Whether what came of a test alone may be due to that, and says nothing of the regression."""
-    return bool(BAD & set(finding.baseline_reruns)) or set(finding.reruns) == {"passed"}
+    return _fails_before(finding) or bool(finding.reruns and not any(_breaks(finding, each) for each in finding.reruns))
 
 
 def _judged(finding: Finding, runs: Iterable[FileRun], before: FileRun) -> Finding:
-    reruns, baseline_reruns = _outcomes(runs, finding.test), _outcomes([before], finding.test)
-    is_flaky = "passed" in reruns or bool(BAD & set(baseline_reruns))
-    kind = "flaky" if is_flaky else finding.kind
-    return replace(finding, kind=kind, reruns=reruns, baseline_reruns=baseline_reruns)
+    again = [outcome_of(run, finding.test) for run in runs]
+    found = replace(finding, reruns=_known(again), baseline_reruns=_known([outcome_of(before, finding.test)]))
+    is_flaky = _fails_before(found) or not all(_breaks(finding, each) for each in again)
+    return replace(found, kind="flaky") if is_flaky else found
 
 
-def _outcomes(runs: Iterable[FileRun | None], test: str) -> tuple[Outcome, ...]:
-    found = (outcome_of(run, test) for run in runs)
-    return tuple(outcome for outcome in found if outcome is not None)
+def _breaks(finding: Finding, outcome: Outcome | None) -> bool:
+    """Whether this outcome in the candidate fails the comparison, too."""
+    return kind_of(finding.baseline, outcome) in BREAKING
+
+
+def _fails_before(finding: Finding) -> bool:
+    """Whether the baseline, run again, regresses from itself."""
+    return any(kind_of(finding.baseline, each) == "regression" for each in finding.baseline_reruns)
+
+
+def _known(outcomes: Iterable[Outcome | None]) -> tuple[Outcome, ...]:
+    return tuple(outcome for outcome in outcomes if outcome is not None)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias, get_args
 from ..model import BAD, UNFINISHED, FileCounts, Finding, Kind, Leg, Outcome, Report, outcome_name
 
 KINDS: Final[Mapping[Kind, tuple[str, str]]] = {
-    "regression": ("Regressions", "These pass in the baseline, and not in the candidate."),
+    "regression": ("Regressions", "These pass in the baseline and not in the candidate, or break off there."),
     "vanished": ("Vanished", "These ran in the baseline, and are not in the candidate."),
     "lost": ("Lost", "These ran in the baseline, and are skipped in the candidate."),
     "flaky": ("Flaky", "These pass in the baseline, and in the candidate now and then."),
