@@ -159,6 +159,26 @@ def test_pytest_that_ends_early_is_no_success(where, root):
     assert left.reason == "pytest ended before it had written its results"
 
 
+EXITS = "import atexit, os\natexit.register(lambda: os._exit(0))"  # as plugins do that fear a hang
+FORGIVES = "def pytest_sessionfinish(session): session.exitstatus = 0"
+
+
+@pytest.mark.parametrize(
+    ("conftest", "arguments", "reason"),
+    [
+        (EXITS, (), "its exit code is 0, but its results have 1 failures and 0 errors"),
+        (FORGIVES, (), "its exit code is 0, but its results have 1 failures and 0 errors"),
+        ("", ("--collect-only",), "its exit code is 0, but no test has run"),
+        ("", ("--setup-plan",), "its exit code is 0, but no test has run"),
+    ],
+)
+def test_results_are_believed_rather_than_an_exit_code_of_0(conftest, arguments, reason, root, monkeypatch):
+    (root / "conftest.py").write_text(conftest)
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(arguments))
+    fails = run_suites(root, suite_of("fails"))["fails"]
+    assert (fails.state, fails.exit_code, fails.reason) == ("failed", 1, reason)
+
+
 def test_nothing_that_ran_is_no_success():
     assert worst([SuiteRun("one", "skipped"), SuiteRun("two", "not run")]) == 5
 

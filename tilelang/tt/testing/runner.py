@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+from xml.etree import ElementTree
 
 from . import git
 from .process import Ended, run
@@ -42,7 +43,7 @@ class SuiteRun:
         state: ``passed``, or what else.
         exit_code: pytest's or the command's own; 128 and the number of the signal that ended it, 124 of what timed
             out, 127 and 126 of what is not there and cannot be run, as shells have them; 1 where all passed and the git
-            tree was changed, or pytest ended without its results; None of what did not run.
+            tree was changed, or pytest's results say otherwise; None of what did not run.
         command: What was run.
         variables: Environment variables that were set for it.
         signal: The name of the signal that ended it.
@@ -217,7 +218,7 @@ def _judge(begun: SuiteRun, suite: Suite, shard: Shard | None, ended: Ended) -> 
     code = ended.exit_code
     state, reason = _verdict(suite, shard, ended)
     if state == "passed":
-        reason = _flaw(begun)
+        reason = _flaw(begun, may_be_empty=code == NO_TESTS)
         state, code = ("failed", FAILED) if reason else ("passed", PASSED)
     return replace(
         begun,
@@ -230,11 +231,23 @@ def _judge(begun: SuiteRun, suite: Suite, shard: Shard | None, ended: Ended) -> 
     )
 
 
-def _flaw(begun: SuiteRun) -> str:
+def _flaw(begun: SuiteRun, *, may_be_empty: bool) -> str:
     """What is wrong with a suite whose exit code says that nothing is."""
-    if begun.junit is not None and not os.path.exists(begun.junit):  # such as by os._exit(0) in a test
-        return "pytest ended before it had written its results"
+    if begun.junit is not None and (flaw := _flaw_of_results(begun.junit, may_be_empty)):
+        return flaw
     return "it has changed the git tree" if begun.changed else ""
+
+
+def _flaw_of_results(junit: str, may_be_empty: bool) -> str:
+    """What pytest's results say against its exit code, which a test, a plugin or PYTEST_ADDOPTS may have made 0."""
+    try:
+        suites = list(ElementTree.parse(junit).iter("testsuite"))
+    except (OSError, ElementTree.ParseError):  # such as by os._exit(0) in a test
+        return "pytest ended before it had written its results"
+    tests, failures, errors = (sum(int(one.get(key, 0)) for one in suites) for key in ("tests", "failures", "errors"))
+    if failures or errors:
+        return f"its exit code is 0, but its results have {failures} failures and {errors} errors"
+    return "" if tests or may_be_empty else "its exit code is 0, but no test has run"
 
 
 def _verdict(suite: Suite, shard: Shard | None, ended: Ended) -> tuple[State, str]:
