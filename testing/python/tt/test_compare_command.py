@@ -45,7 +45,7 @@ def test_a_regression(compare):
     assert "note: 2/2 candidate test_a.py: 1 failed, 1 passed, " in err
     assert "note: again candidate test_a.py: 1 failed, " in err
     assert {path.name for path in Path("found").iterdir()} == {
-        *("report.json", "report.md", "report.html", "comparison.json", "results", ".gitignore")
+        *("report.json", "report.md", "report.html", "comparison.json", "results", ".gitignore", ".lock")
     }
     (finding,) = load("found/report.json").findings
     assert (finding.kind, finding.test, finding.reruns) == ("regression", "test_a.py::test_a", ("failed",))

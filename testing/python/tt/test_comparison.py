@@ -176,7 +176,7 @@ def test_nothing_is_broken(project):
     assert report.findings == ()
     assert not report.breaks
     assert report.files[0].baseline == report.files[0].candidate == {"passed": 1}
-    assert {path.name for path in Path("out").rglob("*.*")} == {".gitignore", "comparison.json", "test_a.py.xml"}
+    assert {path.name for path in Path("out").rglob("*.*")} == {".gitignore", ".lock", "comparison.json", "test_a.py.xml"}
     assert report.legs[0].versions.keys() == {"python", "pytest"}
 
 
@@ -254,6 +254,25 @@ def test_another_folder(project):
     with pytest.raises(errors.ComparisonError, match="TT998: out holds something else than a comparison"):
         compared()
     assert [path.name for path in Path("out").iterdir()] == ["thesis.txt"]
+
+
+def test_a_folder_in_use(project, ran):
+    project(test_a="")
+
+    def meddle(leg, run, done, total):
+        with pytest.raises(errors.ComparisonError, match="TT998: out: another comparison runs in it"):
+            compared()
+
+    assert compared(progress=meddle).findings == ()
+    assert compared().notes == ()
+
+
+@pytest.mark.parametrize("left", [".lock", ".comparison.json.0123", "comparison.json"])
+def test_a_comparison_that_was_killed_when_it_began(project, ran, left):
+    project(test_a="")
+    Path("out").mkdir()
+    Path("out", left).touch()
+    assert compared().findings == ()
 
 
 @pytest.mark.parametrize(

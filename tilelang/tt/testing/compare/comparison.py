@@ -1,12 +1,13 @@
 """A comparison from its environments to its report: what has run is kept, so that an interrupted one goes on."""
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -80,17 +81,18 @@ def compare(comparison: Comparison, out: "str | PathLike[str]", progress: Progre
         selected = {file: selected[file] for file in priorities.select(selected, comparison.priority)}
     environments = look_at(legs, package=comparison.package, same=comparison.same)
     folder = _Folder(Path(out))
-    folder.open()
-    running = _Running(comparison, environments, selected, priorities, folder, progress)
-    try:
-        runs = running.run()
-        _check_something_ran(runs)
-    except TTError:
-        folder.close()  # what makes it right may be nothing that a digest sees
-        raise
-    found = findings.compare(comparison.tests, [each.leg for each in environments], runs, running.notes)
-    report = rerun(found, runs[1], running.again, times=comparison.reruns, limit=comparison.rerun_limit)
-    folder.close()
+    with folder.locked():
+        folder.open()
+        running = _Running(comparison, environments, selected, priorities, folder, progress)
+        try:
+            runs = running.run()
+            _check_something_ran(runs)
+        except TTError:
+            folder.close()  # what makes it right may be nothing that a digest sees
+            raise
+        found = findings.compare(comparison.tests, [each.leg for each in environments], runs, running.notes)
+        report = rerun(found, runs[1], running.again, times=comparison.reruns, limit=comparison.rerun_limit)
+        folder.close()
     return report
 
 
@@ -151,27 +153,43 @@ class _Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.results = path / _RESULTS
+        self._state = path / _STATE
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Have it for this comparison alone, until the block or this process ends, however it does.
+
+        Raises:
+            ComparisonError: Another comparison has it, or it is no folder of a comparison.
+        """
+        made = not self.path.exists()
+        # Files with a dot are of a comparison that was killed when it had just begun.
+        if not (made or self._state.exists()) and any(each.name[0] != "." for each in self.path.iterdir()):
+            raise refusal("TT998", f"{self.path} holds something else than a comparison; expected a new folder")
+        self.path.mkdir(parents=True, exist_ok=True)
+        if made:
+            (self.path / ".gitignore").write_text("*\n")
+        with open(self.path / ".lock", "a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise refusal(
+                    "TT998", f"{self.path}: another comparison runs in it; expected its end, or another folder"
+                ) from None
+            yield
 
     def open(self) -> None:
         """Begin anew, unless an interrupted comparison goes on."""
-        state = self.path / _STATE
-        if not state.exists():
-            if self.path.exists() and any(self.path.iterdir()):
-                raise refusal("TT998", f"{self.path} holds something else than a comparison; expected a new folder")
-        elif json.loads(state.read_bytes())["finished"]:
-            with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, ValueError):  # half a file is what a machine leaves that has crashed
+            if json.loads(self._state.read_bytes()) == {"finished": True}:
                 shutil.rmtree(self.results)  # what stayed would be taken for results of the comparison that begins
-        made = not self.path.exists()
         self._say(finished=False)
-        if made:
-            (self.path / ".gitignore").write_text("*\n")
 
     def close(self) -> None:
         self._say(finished=True)
 
     def _say(self, *, finished: bool) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        with whole_file(self.path / _STATE) as file:
+        with whole_file(self._state) as file:
             file.write(json.dumps({"finished": finished}).encode() + b"\n")
 
 

@@ -18,7 +18,7 @@ from .pattern import pattern
 from .priorities import REST, Priorities, Priority
 
 _INSIDE = Path(__file__).with_name("inside.py")
-_TAIL = 4096  # characters of what a process has printed, where it ended badly
+_TAIL = 4096  # bytes of what a process has printed, where it ended badly
 _OPTIONS = ("-p", "no:cacheprovider", "-o", "junit_family=xunit1", "--maxfail=0")
 
 
@@ -68,7 +68,14 @@ def inside(
     noted: dict[str, Any] = {}
     for line in journal.read_text(encoding="utf-8").splitlines() if journal.exists() else ():
         noted.update(json.loads(line))
-    return Process(ended, noted, log.read_text(encoding="utf-8", errors="replace")[-_TAIL:])
+    return Process(ended, noted, _end_of(log))
+
+
+def _end_of(log: Path) -> str:
+    """The end of what may be a gigabyte."""
+    with open(log, "rb") as file:
+        file.seek(-min(_TAIL, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        return file.read().decode("utf-8", errors="replace")
 
 
 def run_file(
