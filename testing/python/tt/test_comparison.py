@@ -218,7 +218,7 @@ def test_an_interrupted_comparison_goes_on(project, ran):
     assert ran == every * 2
 
 
-CHANGED = "the file, or a setting of pytest, has changed since the interruption, and it was run anew"
+CHANGED = "the file, or what is around it, has changed since the interruption, and it was run anew"
 
 
 def test_what_has_changed_since_the_interruption_is_run_anew(project, ran):
@@ -235,6 +235,19 @@ def test_what_has_changed_since_the_interruption_is_run_anew(project, ran):
     (note,) = compared(arguments=("-q",)).notes
     assert note == "baseline, test_a.py: the environment has changed since the interruption, and it was run anew"
     assert len(ran) == 5
+
+
+@pytest.mark.parametrize("changed", ["a module beside it", "PYTEST_ADDOPTS"])
+def test_what_is_around_the_tests_has_changed(project, ran, monkeypatch, changed):
+    """As where a candidate that passed was broken while the comparison did not run."""
+    project(test_a="", test_b="")
+    interrupted(ran, after=3)
+    if changed == "PYTEST_ADDOPTS":
+        monkeypatch.setenv(changed, "-q")
+    else:
+        project(helpers="")
+    assert len(compared().notes) == 3
+    assert len(ran) == 7
 
 
 def test_half_a_result_is_none(project, ran):

@@ -1,5 +1,6 @@
 """Environments before anything runs in them: what cannot be compared, and what is contaminated."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tilelang.tt import errors
-from tilelang.tt.testing.compare.environment import look_at
+from tilelang.tt.testing.compare.environment import _probe, look_at
 from tilelang.tt.testing.compare.model import Leg
 
 pytestmark = pytest.mark.stage("testing")
@@ -36,15 +37,45 @@ def test_versions(tmp_path):
     assert baseline.leg.versions.keys() == {"python", "pytest", "my-package"}
     assert baseline.leg.versions["python"] == ".".join(map(str, sys.version_info[:3]))
     assert (baseline.prefix, baseline.leg.python) == (sys.prefix, sys.executable)
-    assert baseline.state == candidate.state
     legs[1] = replace(CANDIDATE, variables=installed(tmp_path / "c", "2.0"))
     baseline, candidate = look_at(legs)
     assert candidate.leg.versions["my-package"] == "2.0"
-    assert baseline.state != candidate.state
     with pytest.raises(errors.ComparisonError, match=r"TT996: my-package: found 1.0 in the baseline, 2.0 in the cand"):
         look_at(legs, package="My_Package")
     with pytest.raises(errors.ComparisonError, match="TT996: nowhere: found none in the baseline, none in the cand"):
         look_at(legs, package="nowhere")
+
+
+def test_the_state_is_that_of_all_modules(tmp_path):
+    """Of what is installed, patched by hand, in development mode, and worked on in a folder on the path."""
+    checkout, source = tmp_path / "a checkout", tmp_path / "source" / "package"
+    checkout.mkdir()
+    source.mkdir(parents=True)
+    leg = replace(BASELINE, variables=installed(tmp_path / "site-packages"))
+    leg = replace(leg, variables={"PYTHONPATH": f"{tmp_path / 'site-packages'}:{source.parent}"})
+    direct = {"url": checkout.as_uri(), "dir_info": {"editable": True}}
+    (tmp_path / "site-packages" / "My_Package-1.0.dist-info" / "direct_url.json").write_text(json.dumps(direct))
+
+    def state():
+        return _probe(leg)["state"]
+
+    before = state()
+    for unseen in (source / "test_a.py", source / "data.txt", checkout / ".git.py"):
+        unseen.write_text("")
+    (checkout / ".cache").mkdir()
+    (checkout / ".cache" / "module.py").write_text("")
+    (tmp_path / "site-packages" / "loose.py").write_text("")
+    states = [state()]
+    assert states == [before]
+    for seen in (
+        tmp_path / "site-packages" / "extension_of_mine.py",
+        checkout / "module.py",
+        source / "native.cpython-311.so",
+    ):
+        seen.write_text("changed")
+        states.append(state())
+    assert len(set(states)) == 4
+    assert _probe(replace(leg, variables={"PYTHONPATH": ""}))["state"] not in states
 
 
 def test_contamination(tmp_path):

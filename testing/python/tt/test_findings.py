@@ -103,7 +103,9 @@ def test_a_process_that_did_not_finish_is_the_outcome_of_every_test(tests, endin
     known = {test for test, outcome in before.items() if outcome} | set(after)
     expected = {test: PAIRS[before.get(test), ending] for test in known}
     found = kinds(finished(before), ended(ending, *after))
-    assert found == {test: kind for test, kind in expected.items() if kind} or (not known and found == {FILE: "regression"})
+    assert found == {test: kind for test, kind in expected.items() if kind} or (
+        not known and found == {FILE: "regression"}
+    )
 
 
 @pytest.mark.parametrize("ending", get_args(Ending)[1:])

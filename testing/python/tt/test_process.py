@@ -333,6 +333,17 @@ def test_interrupt_ends_the_tree(number, former, parent, tmp_path):
     assert is_gone(int((tmp_path / "pid").read_text()))
 
 
+def test_a_parent_that_ignores_the_ends_of_its_children():
+    """Who starts this process may have it ignore them, and nobody would learn its exit code."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with process.interruptible():
+            assert run(python("raise SystemExit(3)")).code == 3
+        assert signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_a_terminal_that_is_closed_may_be_ignored():
     """As by nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -275,6 +275,8 @@ def interruptible() -> Iterator[None]:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
         numbers.append(signal.SIGHUP)
     former = {number: signal.signal(number, interrupt) for number in numbers}
+    # Where a parent has had them ignored, nobody learns how a command has ended.
+    former[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         yield
     finally:

@@ -23,7 +23,7 @@ from .leg import run_file
 from .model import FileRun, Leg, Report
 from .priorities import Priorities
 from .rerun import rerun
-from .selection import expand
+from .selection import expand, matches
 
 _STATE = "comparison.json"
 _RESULTS = "results"
@@ -38,6 +38,18 @@ _SETTINGS = [
     "pyproject.toml",
     "tox.ini",
     "setup.cfg",
+]
+
+
+# Variables that decide what a process imports, and what pytest does.
+_VARIABLES = [
+    "PYTHONPATH",
+    "PYTEST_ADDOPTS",
+    "PYTEST_PLUGINS",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "DYLD_LIBRARY_PATH",
 ]
 
 
@@ -273,7 +285,7 @@ class _Running:
             (run,) = results.read(path)
             return run
         if before is not None:
-            what = "the environment" if before.partition(" ")[0] != of_leg else "the file, or a setting of pytest,"
+            what = "the environment" if before.partition(" ")[0] != of_leg else "the file, or what is around it,"
             self._changed.append(f"{leg}, {file}: {what} has changed since the interruption, and it was run anew")
         run = run_file(
             environment.leg,
@@ -292,17 +304,19 @@ class _Running:
     def _of_leg(self, environment: Environment) -> str:
         """A digest of what decides how tests run in it, as far as that can be seen."""
         leg = environment.leg
-        stated = [dict(leg.variables), leg.arguments, leg.loaded, leg.unloaded, self._comparison.time_limit]
+        inherited = {name: os.environ.get(name) for name in _VARIABLES}
+        stated = [inherited, dict(leg.variables), leg.arguments, leg.loaded, leg.unloaded, self._comparison.time_limit]
         return _digest(
             json.dumps([environment.prefix, environment.state, leg.python, *stated], sort_keys=True).encode()
         )
 
     def _of_file(self, file: str) -> str:
-        """A digest of the file, of what is asked for of it, and of the settings of pytest on the way to it."""
+        """A digest of the file, of modules beside it, of what is asked for of it, and of the settings around it."""
         folders = [*Path(file).absolute().parents]
         settings = [folder / name for folder in folders for name in _SETTINGS]
+        beside = (path for path in folders[0].glob("*.py") if not matches(path.name, self._comparison.patterns))
         asked = json.dumps([self._selected[file], self._comparison.priority])
-        contents = [_contents(path) for path in (Path(file), *settings)]
+        contents = [_contents(path) for path in (Path(file), *settings, *sorted(beside))]
         if self._comparison.priorities:
             contents.append(_contents(Path(self._comparison.priorities)))
         return _digest(asked.encode(), *contents)

@@ -18,8 +18,14 @@ import json
 import os
 import platform
 import re
-from collections.abc import Generator
+import urllib.parse
+from collections.abc import Generator, Iterable, Iterator
+from itertools import islice
 from typing import Any
+
+_INSTALLED = ("site-packages", "dist-packages", "lib-dynload")
+_MODULE = re.compile(r"(?!test_|\.).*(?<!_test)\.(py|so|dylib)")
+_MOST_MODULES = 100_000  # of a folder: who has all of a disk on sys.path is not to wait for it
 
 
 class Journal:
@@ -39,16 +45,53 @@ def probe(request: dict[str, Any], journal: Journal) -> int:
         name = (each.metadata["Name"] or "").lower().replace("_", "-")
         if name and name not in distributions:  # the first is the one that is imported
             distributions[name] = each.version
-            record = hashlib.sha256((each.read_text("RECORD") or "").encode()).hexdigest()
-            states.append((name, each.version, record))
+            states.append((name, each.version, *_installed(each)))
     journal.note(
         python=platform.python_version(),
         prefix=sys.prefix,
         distributions=distributions,
-        state=hashlib.sha256(repr(sorted(states)).encode()).hexdigest(),
+        state=_digest([sorted(states), sys.path, *map(_sources, sys.path)]),
         modules={name: _place(name) for name in request["modules"]},
     )
     return 0
+
+
+def _installed(distribution: importlib.metadata.Distribution) -> tuple[str, ...]:
+    """What stands for the files of a distribution: what it states of them, and what was changed since by hand."""
+    record = distribution.read_text("RECORD") or ""
+    files = (distribution.locate_file(line.rsplit(",", 2)[0]) for line in record.splitlines())
+    direct = json.loads(distribution.read_text("direct_url.json") or "{}")
+    path = urllib.parse.urlparse(direct.get("url", "")).path if direct.get("dir_info", {}).get("editable") else ""
+    return _digest(record), _stamps(map(str, files)), _sources(urllib.parse.unquote(path))
+
+
+def _sources(folder: str) -> str:
+    """What stands for the modules in a folder that somebody may work on; nothing of folders that others install to."""
+    is_installed = os.path.basename(folder) in _INSTALLED or folder == os.path.dirname(os.__file__)
+    return "" if is_installed or not folder else _stamps(islice(_modules(folder), _MOST_MODULES))
+
+
+def _modules(folder: str) -> Iterator[str]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        # Files of tests are looked at one by one.
+        yield from (os.path.join(place, name) for name in sorted(files) if _MODULE.fullmatch(name))
+
+
+def _stamps(files: Iterable[str]) -> str:
+    return _digest([_stamp(file) for file in files if not file.endswith(".pyc")])
+
+
+def _stamp(file: str) -> tuple[str, int, int]:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return file, 0, 0
+    return file, found.st_size, found.st_mtime_ns
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(repr(value).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def _place(name: str) -> str | None:

@@ -10,8 +10,8 @@ Outcome = Literal["passed", "failed", "error", "skipped", "crashed", "timed_out"
 Ending = Literal["finished", "crashed", "timed_out", "uncollected"]
 # A regression passed in the baseline and does not in the candidate, or only there the process of its file did not come
 # to its end; what is flaky does so, but not always; what has vanished ran in the baseline and is not in the candidate;
-# what is lost ran in the baseline and is skipped in the candidate; what is new runs in the candidate, and was skipped or
-# not there in the baseline; what is fixed passes in the candidate and did not in the baseline.
+# what is lost ran in the baseline and is skipped in the candidate; what is new runs in the candidate, and was skipped
+# or not there in the baseline; what is fixed passes in the candidate and did not in the baseline.
 Kind = Literal["regression", "flaky", "vanished", "lost", "new", "fixed"]
 # Why a test differs, as a person has found out.
 Category = Literal["codegen", "runtime", "infrastructure", "flaky", "platform"]

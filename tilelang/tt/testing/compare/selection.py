@@ -44,14 +44,15 @@ def expand(tests: Sequence[str], patterns: Sequence[str] = PATTERNS) -> dict[str
 def _inside(folder: Path, patterns: Sequence[str]) -> Iterator[str]:
     for place, folders, files in os.walk(folder):
         folders[:] = [each for each in folders if not _is_passed_over(Path(place, each))]
-        yield from (_name(Path(place, file)) for file in files if _matches(file, patterns))
+        yield from (_name(Path(place, file)) for file in files if matches(file, patterns))
 
 
 def _is_passed_over(folder: Path) -> bool:
-    return _matches(folder.name, _PASSED_OVER) or (folder / "pyvenv.cfg").exists()
+    return matches(folder.name, _PASSED_OVER) or (folder / "pyvenv.cfg").exists()
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns is that of a name."""
     return any(fnmatch(name, pattern) for pattern in patterns)
 
 
