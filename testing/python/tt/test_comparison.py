@@ -71,6 +71,17 @@ FILES = {
         if "BROKEN" not in os.environ: pytest.skip("a platform that has none", allow_module_level=True)
         raise ImportError("the planted import, of what nobody could see")
         """,
+    "test_crash_in_both.py": """
+        import os
+        def test_earlier(): assert "BROKEN" not in os.environ
+        def test_abort(): os.abort()
+        def test_behind(): assert "BROKEN" not in os.environ
+        """,
+    "test_exit_in_both.py": """
+        import atexit, os
+        atexit.register(os.abort)
+        def test_complete(): assert "BROKEN" not in os.environ
+        """,
     "test_broken_in_both.py": "import a_module_that_is_nowhere",
 }
 FOUND = {
@@ -86,6 +97,8 @@ FOUND = {
     "test_forever.py::test_forever": "regression",
     "test_import.py::test_imported": "regression",
     "test_hidden.py": "regression",
+    "test_crash_in_both.py::test_earlier": "regression",
+    "test_exit_in_both.py::test_complete": "regression",
 }
 
 

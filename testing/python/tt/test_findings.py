@@ -108,6 +108,30 @@ def test_a_process_that_did_not_finish_is_the_outcome_of_every_test(tests, endin
     )
 
 
+endings = st.sampled_from(get_args(Ending))
+
+
+@given(legs_of_tests, endings, endings, st.data())
+def test_what_was_reported_before_a_process_broke_off(tests, before, after, data):
+    """Counts in the baseline, and in the candidate where the baseline's broke off, too."""
+    runs, seen = [], []
+    for leg, ending in enumerate((before, after)):
+        outcomes = {test: both[leg] for test, both in tests.items() if both[leg]}
+        if ending == "finished":
+            runs.append(finished(outcomes))
+        else:
+            reported = {test: outcome for test, outcome in outcomes.items() if data.draw(st.booleans())}
+            results = {test: Result(test, ending) for test in outcomes}
+            runs.append({FILE: FileRun(FILE, ending, reported=reported, results=results)})
+            counts = leg == 0 or before != "finished"
+            outcomes = {test: reported.get(test, ending) if counts else ending for test in tests}
+        seen.append(outcomes)
+    known = [test for test, both in tests.items() if any(both)]
+    expected = {test: kind for test in known if (kind := PAIRS[seen[0].get(test), seen[1].get(test)])}
+    if known:
+        assert kinds(*runs) == expected
+
+
 @pytest.mark.parametrize("ending", get_args(Ending)[1:])
 def test_both_processes_alike_are_no_finding(ending):
     assert kinds(ended(ending), ended(ending)) == {}

@@ -102,6 +102,30 @@ def test_ended_in_a_test(project, tmp_path, monkeypatch, name):
     assert (found.ending, found.detail.splitlines()[0]) == (ending, detail)
     assert outcomes(found) == dict.fromkeys(["test_first", "test_last", "test_never"], ending)
     assert found.running in (f"{FILE}::test_last", "" if name == "stop" else None)
+    assert found.reported == {f"{FILE}::test_first": "passed"}
+
+
+def test_what_was_reported_before_the_end(project):
+    project("""
+        import os, pytest
+        @pytest.fixture
+        def torn():
+            yield
+            assert 0
+        def test_passed(): pass
+        def test_failed(): assert 0
+        def test_error(torn): pass
+        def test_twice(torn): assert 0
+        def test_skipped(): pytest.skip()
+        @pytest.mark.xfail
+        def test_xfailed(): assert 0
+        @pytest.mark.xfail(strict=True)
+        def test_xpassed(): pass
+        def test_last(): os.abort()
+        """)
+    expected = {"passed": "passed", "failed": "failed", "error": "error", "twice": "error", "skipped": "skipped"}
+    expected |= {"xfailed": "skipped", "xpassed": "failed"}
+    assert run().reported == {f"{FILE}::test_{name}": outcome for name, outcome in expected.items()}
 
 
 def test_the_output_is_kept(project):

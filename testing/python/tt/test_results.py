@@ -34,10 +34,10 @@ def runs(draw):
         test: Result(test, outcome, time, "" if outcome == "passed" else text)
         for test, (outcome, time, text) in drawn.items()
     }
+    reported = draw(st.dictionaries(names, st.sampled_from(["passed", "failed"]), max_size=2))
     loaded = draw(st.dictionaries(texts, st.none() | texts, max_size=2))
-    return FileRun(
-        FILE, ending, draw(texts), draw(texts), draw(seconds), draw(st.none() | st.integers(0)), found, loaded
-    )
+    peak = draw(st.none() | st.integers(0))
+    return FileRun(FILE, ending, draw(texts), draw(texts), draw(seconds), peak, reported, found, loaded)
 
 
 def same(one, other):

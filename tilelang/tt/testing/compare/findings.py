@@ -31,15 +31,20 @@ def kind_of(baseline: Outcome | None, candidate: Outcome | None) -> Kind | None:
     return "fixed" if candidate == "passed" else None
 
 
-def outcome_of(run: FileRun | None, test: str) -> Outcome | None:
+def outcome_of(run: FileRun | None, test: str, *, partly: bool = False) -> Outcome | None:
     """The outcome of a test of a file; None where the file has no such test.
 
     A process that did not finish is the outcome of every test of its file, as is a result of the file itself.
+
+    Args:
+        run: The file.
+        test: The test.
+        partly: Whether a process that did not finish is the outcome only of what it had not run before.
     """
     if run is None:
         return None
     if run.ending != "finished":
-        return run.ending
+        return run.reported.get(test, run.ending) if partly else run.ending
     result = run.results.get(test) or run.results.get(run.file)
     return None if result is None else result.outcome
 
@@ -66,14 +71,15 @@ def compare(selection: Sequence[str], legs: Sequence[Leg], runs: Sequence[Runs],
     counts, findings = [], []
     for file in files:
         baseline, candidate, *diagnostic = (each.get(file) for each in runs)
+        partly = baseline is not None and baseline.ending != "finished"
         rows = [
-            (test, outcome_of(baseline, test), outcome_of(candidate, test))
+            (test, outcome_of(baseline, test, partly=True), outcome_of(candidate, test, partly=partly))
             for test in tests_of((baseline, candidate), file)
         ]
         counts.append(_counts(file, rows))
         for test, before, after in rows:
             if kind := kind_of(before, after):
-                third = outcome_of(diagnostic[0], test) if diagnostic else None
+                third = outcome_of(diagnostic[0], test, partly=partly) if diagnostic else None
                 message = _message(candidate, test)
                 findings.append(Finding(kind, test, file, before, after, diagnostic=third, message=message))
     seconds = {leg.name: sum(run.seconds for run in each.values()) for leg, each in zip(legs, runs, strict=True)}

@@ -23,6 +23,7 @@ from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+_OUTCOMES = ("", "passed", "skipped", "failed", "error")  # the worst last
 _INSTALLED = ("site-packages", "dist-packages", "lib-dynload")
 _MODULE = re.compile(r"(?!test_|\.).*(?<!_test)\.(py|so|dylib)")
 _MOST_MODULES = 100_000  # of a folder: who has all of a disk on sys.path is not to wait for it
@@ -110,6 +111,8 @@ def run(request: dict[str, Any], journal: Journal) -> int:
     import pytest
 
     class Recorder:
+        outcome = ""  # of the test that is running, as far as it is known
+
         @pytest.hookimpl(wrapper=True)  # which is before all others
         def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, Any, Any]:
             if hasattr(config.option, "numprocesses"):
@@ -126,10 +129,16 @@ def run(request: dict[str, Any], journal: Journal) -> int:
             journal.note(collected=[item.nodeid for item in session.items], errors=session.testsfailed)
 
         def pytest_runtest_logstart(self, nodeid: str) -> None:
+            self.outcome = ""
             journal.note(running=nodeid)
 
+        def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+            outcome = "error" if report.failed and report.when != "call" else report.outcome
+            if report.when == "call" or outcome != "passed":
+                self.outcome = max(self.outcome, outcome, key=_OUTCOMES.index) if outcome in _OUTCOMES else ""
+
         def pytest_runtest_logfinish(self, nodeid: str) -> None:
-            journal.note(running="")
+            journal.note(running="", reported={nodeid: self.outcome} if self.outcome else {})
 
     code = int(pytest.main(request["arguments"], plugins=[Recorder()]))
     loaded = {name: _origin(name) for name in request["modules"]}

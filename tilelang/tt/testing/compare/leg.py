@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -28,7 +29,7 @@ class Process:
 
     Attributes:
         ended: How.
-        noted: What it has noted, later lines over earlier ones.
+        noted: What it has noted, later lines over earlier ones, and what has been reported of all tests.
         output: The end of what it has printed.
     """
 
@@ -65,10 +66,17 @@ def inside(
     asked.write_text(json.dumps({**request, "journal": str(journal)}), encoding="utf-8")
     command = [leg.python, str(_INSIDE), str(asked)]
     ended = process.run(command, env=variables(leg), time_limit=time_limit, log=log, cancelled=cancelled)
-    noted: dict[str, Any] = {}
+    return Process(ended, _noted(journal), _end_of(log))
+
+
+def _noted(journal: Path) -> dict[str, Any]:
+    noted: dict[str, Any] = {"reported": {}}
     for line in journal.read_text(encoding="utf-8").splitlines() if journal.exists() else ():
-        noted.update(json.loads(line))
-    return Process(ended, noted, _end_of(log))
+        with suppress(ValueError):  # half a line is what is left of a process that was killed while it wrote
+            found = json.loads(line)
+            noted["reported"].update(found.pop("reported", {}))
+            noted.update(found)
+    return noted
 
 
 def _end_of(log: Path) -> str:
@@ -147,6 +155,9 @@ def _file_run(file: str, done: Process, found: dict[str, Result] | None, time_li
         ending=ending,
         detail=detail,
         running=results.node_id(file, running) if running and ending != "finished" else "",
+        reported={results.node_id(file, test): outcome for test, outcome in done.noted["reported"].items()}
+        if ending != "finished"
+        else {},
         seconds=round(done.ended.seconds, 3),
         peak_bytes=done.ended.peak_bytes,
         results=found or {},

@@ -57,6 +57,7 @@ class FileRun:
         running: The node id of the test that was running when the process ended otherwise; empty where none was.
         seconds: How long the process ran.
         peak_bytes: The most memory that the process and its children had at a time; None where that was not measured.
+        reported: Where it did not finish, what had come of tests before, by node id.
         results: By node id. One of the file's own path holds for each test of the file, such as a module that is
             skipped as a whole.
         loaded: Modules that were asked for, and from where each was loaded when the process ended; None where it was
@@ -69,6 +70,7 @@ class FileRun:
     running: str = ""
     seconds: float = 0.0
     peak_bytes: int | None = None
+    reported: Mapping[str, Outcome] = field(default_factory=dict)
     results: Mapping[str, Result] = field(default_factory=dict)
     loaded: Mapping[str, str | None] = field(default_factory=dict)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from .findings import in_order, kind_of, outcome_of
-from .model import BREAKING, FileRun, Finding, Outcome, Report
+from .model import BREAKING, UNFINISHED, FileRun, Finding, Outcome, Report
 
 
 class Again(Protocol):
@@ -91,11 +91,11 @@ def _by_culprit(run: FileRun, regressions: list[Finding], again: Again, alone: l
         if finding.test == culprit:
             yield _judged(finding, alone, before)
         else:
-            outcomes = _known([outcome_of(others, finding.test)])
+            outcomes = _known([outcome_of(others, finding.test, partly=_is_partly(finding))])
             yield replace(
                 finding,
                 reruns=outcomes,
-                baseline_reruns=_known([outcome_of(before, finding.test)]),
+                baseline_reruns=_known([outcome_of(before, finding.test, partly=True)]),
                 culprit=culprit if outcomes and not _breaks(finding, outcomes[0]) else "",
             )
 
@@ -106,10 +106,16 @@ def _depends_on_others(finding: Finding) -> bool:
 
 
 def _judged(finding: Finding, runs: Iterable[FileRun], before: FileRun) -> Finding:
-    again = [outcome_of(run, finding.test) for run in runs]
-    found = replace(finding, reruns=_known(again), baseline_reruns=_known([outcome_of(before, finding.test)]))
+    again = [outcome_of(run, finding.test, partly=_is_partly(finding)) for run in runs]
+    in_baseline = outcome_of(before, finding.test, partly=True)
+    found = replace(finding, reruns=_known(again), baseline_reruns=_known([in_baseline]))
     is_flaky = _fails_before(found) or not all(_breaks(finding, each) for each in again)
     return replace(found, kind="flaky") if is_flaky else found
+
+
+def _is_partly(finding: Finding) -> bool:
+    """Whether it is about a test itself, even where the process of its file then broke off."""
+    return finding.candidate not in UNFINISHED
 
 
 def _breaks(finding: Finding, outcome: Outcome | None) -> bool:
