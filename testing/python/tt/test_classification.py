@@ -196,6 +196,10 @@ WRONG = [
     (entry(test="b", category="runtime", reason="c"), 3, 'found the category "runtime" without a link'),
     (entry(category="flaky", reason="c"), 2, "found neither of test and pattern; expected one of them"),
     (entry(test="a", pattern="a", category="flaky", reason="c"), 2, "found both of test and pattern"),
+    *(
+        (entry(pattern=every, category="flaky", reason="c"), 2, f'found the pattern "{every}", which names every test')
+        for every in ("*", "/", "*::*", "**/*.*")
+    ),
     (entry(test="a", reason="c"), 2, "found no category; expected one of codegen,"),
     ("[[finding]]\n", 1, "found neither of test and pattern"),
     (GOOD + 'flaky = "yes"\n', 5, 'found "flaky"; expected category, test,'),

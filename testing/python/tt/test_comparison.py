@@ -162,6 +162,7 @@ def test_every_kind_of_finding(project, monkeypatch):
         "",
     )
     assert by_test[culprit].message.startswith(f"crashed in {culprit}: SIGSEGV")
+    assert by_test["test_crash_in_both.py::test_earlier"].reruns == ("failed",)
     for innocent in ("test_crash.py::test_before", "test_crash.py::test_after"):
         assert (by_test[innocent].reruns, by_test[innocent].culprit) == (("passed",), culprit)
     assert by_test["test_forever.py::test_forever"].candidate == "timed_out"
@@ -392,3 +393,5 @@ def test_results_that_are_there(tmp_path, monkeypatch):
     assert (finding.kind, finding.test, finding.diagnostic) == ("regression", "test_a.py::test_a", "passed")
     with pytest.raises(errors.ComparisonError, match="TT999: skipped: no test has run there"):
         comparison.compare_results([write("skipped", "skipped"), "after"])
+    with pytest.raises(errors.ComparisonError, match="TT999: after is both baseline and candidate"):
+        comparison.compare_results(["after", "./after"])

@@ -132,6 +132,14 @@ def test_what_was_reported_before_a_process_broke_off(tests, before, after, data
         assert kinds(*runs) == expected
 
 
+def test_files_that_break_off_in_both_are_named():
+    runs = {f"{number:02}.py": FileRun(f"{number:02}.py", "crashed") for number in range(12)}
+    (note,) = compare([], LEGS, [runs, runs]).notes
+    assert note.startswith("not compared to the end, as the process ends badly in both: 00.py, 01.py, ")
+    assert note.endswith("09.py and 2 more")
+    assert compare([], LEGS, [runs, {file: FileRun(file, "finished") for file in runs}]).notes == ()
+
+
 @pytest.mark.parametrize("ending", get_args(Ending)[1:])
 def test_both_processes_alike_are_no_finding(ending):
     assert kinds(ended(ending), ended(ending)) == {}

@@ -1,6 +1,7 @@
 """What is left in a git tree, and what is not blamed on whom."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -107,6 +108,11 @@ def test_block_that_changes_the_tree(tree):
     write("other")(tree)
     with pytest.raises(AssertionError, match="the git tree was changed:\n    changed: kept\n    new: other"):
         block.__exit__(None, None, None)
+
+
+def test_block_that_removes_the_tree(tree):
+    with pytest.raises(AssertionError, match="a commit was made or checked out"), assert_git_not_dirty(tree):
+        shutil.rmtree(tree / ".git")
 
 
 def test_block_that_changes_nothing(tree):

@@ -164,6 +164,19 @@ def test_an_option_that_pytest_does_not_have(project):
     assert "--no-such-option" in found.detail
 
 
+def test_a_file_that_looks_like_an_option(project):
+    project("def test_a(): pass", "-x_test.py")
+    found = run(file="-x_test.py")
+    assert (found.ending, list(found.results)) == ("finished", ["-x_test.py::test_a"])
+
+
+def test_what_is_asked_for_and_not_there(project):
+    project("def test_a(): pass")
+    found = legs.run_file(LEG, FILE, [f"{FILE}::test_gone"])
+    assert found.ending == "uncollected"
+    assert "test_gone" in found.detail
+
+
 def test_ended_at_import(project):
     project("import os; os.abort()")
     found = run()

@@ -62,8 +62,7 @@ def assert_git_not_dirty(folder: Path_ = ".") -> Iterator[None]:
     """
     before = state(folder)
     yield
-    after = state(folder)
-    if before is not None and after is not None and (changed := changes(before, after)):
+    if before is not None and (changed := changes(before, state(folder) or {})):  # also where nothing is left of it
         raise AssertionError("the git tree was changed:\n    " + "\n    ".join(changed))
 
 

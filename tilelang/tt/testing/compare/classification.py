@@ -223,6 +223,8 @@ def _mistakes(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if bool(entry.get("test")) == bool(entry.get("pattern")):
         found = "both" if entry.get("test") else "neither"
         yield first, f"found {found} of test and pattern; expected one of them"
+    if (pattern := entry.get("pattern")) and not str(pattern).strip("*/:."):
+        yield "pattern", f'found the pattern "{pattern}", which names every test; expected a folder, a file or a test'
     category = entry.get("category")
     if category is None:
         yield first, f"found no category; expected one of {', '.join(_WORDS['category'])}"

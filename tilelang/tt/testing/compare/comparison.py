@@ -82,7 +82,7 @@ def compare(comparison: Comparison, out: "str | PathLike[str]", progress: Progre
 
     Raises:
         ComparisonError: The environments cannot be compared or are contaminated; there are no tests, or none has run in
-            the baseline; or the folder is another one.
+            the baseline; or the folder is another one, or in use.
         KeyboardInterrupt: It was interrupted, and goes on when it is called again.
         OSError: A file cannot be read or written.
     """
@@ -118,6 +118,9 @@ def compare_results(folders: Sequence["str | PathLike[str]"]) -> Report:
         ComparisonError: A folder has no JUnit XML, or no test has run in the baseline.
         OSError: A file cannot be read.
     """
+    baseline, candidate = folders[:2]
+    if os.path.realpath(baseline) == os.path.realpath(candidate):
+        raise refusal("TT999", f"{baseline} is both baseline and candidate; expected results of two runs")
     legs = [Leg(name, os.fspath(folder)) for name, folder in zip(LEGS, folders, strict=False)]
     runs = [results.read_folder(folder) for folder in folders]
     if not any(map(_has_run, runs[0].values())):

@@ -10,6 +10,7 @@ Runs = Mapping[str, FileRun]  # by file
 _Key = TypeVar("_Key")
 
 _ORDER = get_args(Kind)
+_SHOWN = 10
 
 
 def kind_of(baseline: Outcome | None, candidate: Outcome | None) -> Kind | None:
@@ -82,8 +83,24 @@ def compare(selection: Sequence[str], legs: Sequence[Leg], runs: Sequence[Runs],
                 third = outcome_of(diagnostic[0], test, partly=partly) if diagnostic else None
                 message = _message(candidate, test)
                 findings.append(Finding(kind, test, file, before, after, diagnostic=third, message=message))
+    notes = [
+        *notes,
+        *_unseen([file for file in files if _breaks_off(runs[0].get(file)) and _breaks_off(runs[1].get(file))]),
+    ]
     seconds = {leg.name: sum(run.seconds for run in each.values()) for leg, each in zip(legs, runs, strict=True)}
     return Report(tuple(selection), tuple(legs), tuple(counts), in_order(findings), seconds, notes=tuple(notes))
+
+
+def _breaks_off(run: FileRun | None) -> bool:
+    return run is not None and run.ending != "finished"
+
+
+def _unseen(files: Sequence[str]) -> list[str]:
+    """What nobody may take for compared."""
+    if not files:
+        return []
+    more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+    return [f"not compared to the end, as the process ends badly in both: {', '.join(files[:_SHOWN])}{more}"]
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

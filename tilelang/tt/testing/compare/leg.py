@@ -19,6 +19,7 @@ from .pattern import pattern
 from .priorities import REST, Priorities, Priority
 
 _INSIDE = Path(__file__).with_name("inside.py")
+_USAGE_ERROR = 4  # of pytest
 _TAIL = 4096  # bytes of what a process has printed, where it ended badly
 _OPTIONS = ("-p", "no:cacheprovider", "-o", "junit_family=xunit1", "--maxfail=0")
 
@@ -115,7 +116,7 @@ def run_file(
         report = Path(folder, "report.xml")
         request = {
             "action": "run",
-            "arguments": [*leg.arguments, *_OPTIONS, f"--junitxml={report}", *targets],
+            "arguments": [*leg.arguments, *_OPTIONS, f"--junitxml={report}", *map(_argument, targets)],
             "modules": sorted({*leg.loaded, *leg.unloaded}),
             "only": None if only is None else [_rest(test) for test in only],
             "without": [_rest(test) for test in without],
@@ -130,6 +131,10 @@ def run_file(
 def _rules(priorities: Priorities, priority: Collection[Priority]) -> dict[str, Any]:
     rules = [(f"(?s:{pattern(text).pattern})", each) for text, each in priorities.rules]
     return {"rules": rules, "rest": REST, "chosen": list(priority)}
+
+
+def _argument(target: str) -> str:
+    return f"./{target}" if target.startswith("-") else target
 
 
 def _rest(test: str) -> str:
@@ -176,7 +181,7 @@ def _ending(
         return "crashed", f"{ended.signal}{output}"
     if noted.get("code") != ended.code:
         return "crashed", f"exit code {ended.code} before the end of pytest{output}"
-    if "collected" not in noted:  # a usage error, or a conftest.py that fails
+    if "collected" not in noted or ended.code == _USAGE_ERROR:  # also a conftest.py that fails
         return "uncollected", f"exit code {ended.code}{output}"
     if found is None:
         return "crashed", f"exit code {ended.code} without a report{output}"

@@ -85,7 +85,8 @@ def _run_again(run: FileRun, regressions: list[Finding], again: Again, times: in
 def _by_culprit(run: FileRun, regressions: list[Finding], again: Again, alone: list[FileRun]) -> Iterator[Finding]:
     """The test that ends the process each time, and the others, which have yet to show what they do."""
     culprit = run.running
-    others = again("candidate", run.file, 1, without=culprit) if len(regressions) > 1 else None
+    is_alone = all(finding.test == culprit for finding in regressions)
+    others = None if is_alone else again("candidate", run.file, 1, without=culprit)
     before = again("baseline", run.file, 1)
     for finding in regressions:
         if finding.test == culprit:
