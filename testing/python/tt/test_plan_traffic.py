@@ -78,6 +78,7 @@ def kernel(grid, runs, buffers, transfers, products=(), cores=((0, 0, 3, 1),), c
 # ---- the oracle ------------------------------------------------------------------------------------------------------
 
 
+@cache
 def pages_of_box(tensor, box):
     """The pages of all elements of a box."""
     inside = [
@@ -118,10 +119,10 @@ def walk(plan, launch):
 
 
 def box_of(transfer, names):
-    return [
+    return tuple(
         (number(start, names), number(extent, names))
         for start, extent in zip(transfer.start, transfer.extent, strict=True)
-    ]
+    )
 
 
 @cache
@@ -138,8 +139,8 @@ def boxes_of(plan, transfer, cell):
     out = []
     for at in product(*ranges):
         box = box_of(transfer, {**dict(cell), **dict(zip(names, at, strict=True))})
-        whole = [(0, size) for size in tensor.shape]
-        out += [pages_of_box(tensor, [*whole[:dim], box[dim], *whole[dim + 1 :]]) for dim in range(len(box))]
+        whole = tuple((0, size) for size in tensor.shape)
+        out += [pages_of_box(tensor, (*whole[:dim], box[dim], *whole[dim + 1 :])) for dim in range(len(box))]
     return tuple(out)
 
 
