@@ -265,9 +265,8 @@ def test_page_says_what_the_report_says():
         "tests/test_sine.py::test_negative",
         "tests/test_optim.py::TestAdam::test_capturable",
     ]
-    assert "JIT_ENABLE=1 /opt/jit/bin/python -m pytest -p jit.plugin 'tests/test_sum.py::test_carry[int64]'" in page.of(
-        "code"
-    )
+    once_more = "JIT_ENABLE=1 /opt/jit/bin/python -m pytest -p jit.plugin 'tests/test_sum.py::test_carry[int64]'"
+    assert f"PYTHONSAFEPATH=1 {once_more}" in page.of("code")
     everything = "".join(text for _, text in page.texts)
     for finding in SEVERAL.findings:
         assert finding.test in everything
