@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -315,6 +316,16 @@ def test_nothing_described(root, capsys, arguments):
     said = capsys.readouterr().err
     assert "TT994: found no suites" in said
     assert 'help: write suites = "testing/suites.py"' in said
+
+
+def test_package_whose_suites_cannot_be_read(root, capsys, monkeypatch):
+    """Suites of others run all the same."""
+    broken = EntryPoint("theirs", "nobody_has_this:SUITES", suite.GROUP)
+    monkeypatch.setattr(suite, "entry_points", lambda group: [broken])
+    describe(root, Suite("one", command=["true"]))
+    assert run_command_line(["test", "run", "one"]) == 0
+    said = "warning: the entry point theirs = nobody_has_this:SUITES of tilelang_tt.suites cannot be loaded: ModuleNot"
+    assert said in capsys.readouterr().err
 
 
 def test_list_says_what_runs_where_nobody_says_what_it_tests(root, capsys):

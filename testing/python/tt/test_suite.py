@@ -1,5 +1,6 @@
 """Suites as they are described, found and chosen."""
 
+import re
 import textwrap
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -193,9 +194,13 @@ def test_suites_of_a_package(installed, tmp_path):
 
 @pytest.mark.parametrize("value", ["Suite", "NOT_THERE", "_exits:SMOKE"])
 def test_package_whose_suites_cannot_be_read(installed, tmp_path, value):
-    installed(theirs=value)
-    with pytest.raises(SuiteError, match=f"TT994: the entry point theirs = .*{value} of tilelang_tt.suites"):
-        Suites.find(tmp_path)
+    installed(ours="SMOKE", theirs=value)
+    found = Suites.find(tmp_path)
+    assert found.select(["smoke"]) == (Suite("smoke"),)
+    what = f"the entry point theirs = .*{value} of tilelang_tt.suites"
+    assert [re.match(what, each) is not None for each in found.unreadable] == [True]
+    with pytest.raises(SuiteError, match=f'TT992: no suite is called "kernels"; [^\n]*\n{what}'):
+        found.select(["kernels"])
 
 
 def test_two_origins_of_one_name(installed, project):

@@ -106,24 +106,27 @@ class Suites:
     Attributes:
         root: The folder that they run in: that of the project, or the one that was asked.
         by_name: The project's first, in its order.
+        unreadable: What is wrong with packages whose suites cannot be read, which is no matter of those of others.
     """
 
     root: Path
     by_name: Mapping[str, Suite]
+    unreadable: tuple[str, ...] = ()
 
     @classmethod
     def find(cls, start: Path | None = None) -> "Suites":
         """Those of the nearest project, from a folder upwards, and of the packages that are installed.
 
         Raises:
-            SuiteError: A file or an entry point cannot be read, or two suites have one name.
+            SuiteError: The project's file cannot be read, or two suites have one name.
         """
         project = find_project("TT994", start)
         root = project.root if project else (start or Path.cwd()).resolve()
         own = read_objects(project, "suites", Suite, "TT994") if project and "suites" in project.files else ()
         found: dict[str, Suite] = {}
         origins: dict[str, str] = {}
-        for origin, suites in ((f"the project {root}", own), *_of_packages()):
+        unreadable: list[str] = []
+        for origin, suites in ((f"the project {root}", own), *_of_packages(unreadable)):
             for suite in suites:
                 if suite.name in found:
                     raise refusal(
@@ -131,7 +134,7 @@ class Suites:
                     )
                 found[suite.name] = suite
                 origins[suite.name] = origin
-        return cls(root, found)
+        return cls(root, found, tuple(unreadable))
 
     def select(self, names: Iterable[str]) -> tuple[Suite, ...]:
         """Suites by their names, each once.
@@ -147,7 +150,7 @@ class Suites:
             if name not in self.by_name:
                 near = get_close_matches(name, self.by_name) or list(self.by_name)
                 known = f"expected one of: {', '.join(near)}" if near else "this project describes none"
-                raise refusal("TT992", f'no suite is called "{name}"; {known}')
+                raise refusal("TT992", "\n".join([f'no suite is called "{name}"; {known}', *self.unreadable]))
         return tuple(self.by_name[name] for name in wanted)
 
 
@@ -189,16 +192,18 @@ def pytest_command() -> list[str]:
     return [script] if script else [sys.executable, "-m", "pytest"]
 
 
-def _of_packages() -> Iterator[tuple[str, Sequence[Suite]]]:
+def _of_packages(unreadable: list[str]) -> Iterator[tuple[str, Sequence[Suite]]]:
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         origin = f"the entry point {point.name} = {point.value}"
         try:
             found = point.load()
         except (Exception, SystemExit) as error:
-            raise refusal("TT994", f"{origin} of {GROUP} cannot be loaded: {type(error).__name__}: {error}") from error
-        if not isinstance(found, (list, tuple)) or not all(isinstance(one, Suite) for one in found):
-            raise refusal("TT994", f"{origin} of {GROUP} is {found!r:.80}; expected a tuple of Suite")
-        yield origin, found
+            unreadable.append(f"{origin} of {GROUP} cannot be loaded: {type(error).__name__}: {error}")
+            continue
+        if isinstance(found, (list, tuple)) and all(isinstance(one, Suite) for one in found):
+            yield origin, found
+        else:
+            unreadable.append(f"{origin} of {GROUP} is {found!r:.80}; expected a tuple of Suite")
 
 
 def _are_texts(values: Iterable[object]) -> bool:

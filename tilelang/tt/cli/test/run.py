@@ -75,6 +75,8 @@ def run(
     if shard and store_durations:
         raise click.UsageError("--store-durations is for a run without --shard: later shards would split otherwise")
     suites = Suites.find()
+    for message in suites.unreadable:
+        output.warning(message)
     if not suites.by_name:
         raise refusal("TT994", _NONE)
     if is_list:
