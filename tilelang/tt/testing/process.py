@@ -58,7 +58,7 @@ class Ended:
 
     @property
     def exit_code(self) -> int:
-        """As shells have it: 128 and the number of the signal, and 124 of what timed out."""
+        """What shells make of it, 128 and the number of the signal, and 124 of what timed out."""
         if self.timed_out:
             return _TIMED_OUT
         if self.code is None:

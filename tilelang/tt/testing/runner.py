@@ -49,7 +49,7 @@ class SuiteRun:
         signal: The name of the signal that ended it.
         reason: What there is to say of a suite that did not pass.
         seconds: How long it ran.
-        peak_bytes: As :attr:`Ended.peak_bytes`.
+        peak_bytes: The most memory at a time, as :class:`~.process.Ended` has it.
         log: The file with what it printed.
         junit: The JUnit XML file of pytest.
         changed: What differs in the git tree, a line for each path.

@@ -138,7 +138,7 @@ class Finding:
 
     @property
     def breaks(self) -> bool:
-        """Whether the comparison fails for it: a bug of code generation always, else what nobody has accounted for."""
+        """Whether the comparison fails for it, as for every bug of generated code, or what nobody accounts for."""
         return self.category == "codegen" or (self.category is None and self.kind in BREAKING)
 
 
