@@ -31,8 +31,8 @@ _LOOK_SECONDS = 0.1
 _READ_BYTES = 64 << 10
 _PIPE_BYTES = 1 << 20  # what a pipe holds at most
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
-_TIMED_OUT = 124  # as timeout(1) says it
-_SIGNALLED = 128  # and shells, with the number of the signal
+TIMED_OUT = 124  # as timeout(1) says it
+SIGNALLED = 128  # and shells, with the number of the signal
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Ended:
     def exit_code(self) -> int:
         """What shells make of it, 128 and the number of the signal, and 124 of what timed out."""
         if self.timed_out:
-            return _TIMED_OUT
+            return TIMED_OUT
         if self.code is None:
-            return _SIGNALLED + _signal_number(cast(str, self.signal))
+            return SIGNALLED + _signal_number(cast(str, self.signal))
         return self.code
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree
 
+from .._whole_file import whole_file
 from . import git
-from .process import Ended, run
+from ._files import make_folder
+from .process import SIGNALLED, TIMED_OUT, Ended, run
 from .suite import Shard, Suite, pytest_command
 
 State = Literal[
@@ -22,7 +24,7 @@ State = Literal[
 DURATIONS = ".test_durations"  # as pytest-split calls it
 RESULTS = "test-results"
 PASSED, FAILED, INTERRUPTED_BY_TEST, INTERNAL_ERROR, USAGE_ERROR, NO_TESTS = range(6)  # as pytest has them
-TIMED_OUT, CANNOT_RUN, NOT_FOUND, SIGNALLED = 124, 126, 127, 128  # as shells and timeout(1) have them
+CANNOT_RUN, NOT_FOUND = 126, 127  # as shells have them
 INTERRUPTED = SIGNALLED + signal.SIGINT
 # From the least bad to the worst; other codes, of commands, are as bad as a test that fails.
 _ORDER = (PASSED, NO_TESTS, FAILED, USAGE_ERROR, INTERRUPTED_BY_TEST, INTERNAL_ERROR, NOT_FOUND, CANNOT_RUN, TIMED_OUT)
@@ -116,7 +118,7 @@ class Runner:
             suites: Those that cannot run here are skipped.
             announce: Called before a suite is started.
         """
-        self._prepare()
+        make_folder(self.out)
         done: list[SuiteRun] = []
         for suite in suites:
             is_over = bool(done) and done[-1].state in ("interrupted", "not run")
@@ -182,18 +184,12 @@ class Runner:
     def _part(self) -> str:
         return f".{self.shard.index}-of-{self.shard.count}" if self.shard else ""
 
-    def _prepare(self) -> None:
-        if not self.out.exists():
-            self.out.mkdir(parents=True)
-            (self.out / ".gitignore").write_text("*\n")
-
     def _summarize(self, done: Sequence[SuiteRun]) -> None:
         shard = f"{self.shard.index}/{self.shard.count}" if self.shard else None
         summary: dict[str, Any] = {"root": str(self.root), "shard": shard, "exit_code": worst(done)}
         summary["suites"] = [{**asdict(each), "variables": dict(each.variables)} for each in done]
-        new = self.out / f"suites{self._part()}.json.new"
-        new.write_text(json.dumps(summary, indent=2) + "\n")
-        new.replace(new.with_suffix(""))
+        with whole_file(self.out / f"suites{self._part()}.json") as file:
+            file.write(json.dumps(summary, indent=2).encode() + b"\n")
 
 
 def worst(runs: Iterable[SuiteRun]) -> int:

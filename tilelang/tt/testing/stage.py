@@ -1,21 +1,18 @@
 """Stages: which part of a pipeline each test exercises, read from the test files without running them."""
 
 import ast
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 
 from ..errors import refusal
+from ._files import files_of_tests
 from .project import Project, find_project, read_objects
 
 _SHOWN = 20
-# As pytest has it for folders that it does not look into.
-_SKIPPED = ("*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv", "{arch}")
 
 
 @dataclass(frozen=True)
@@ -169,18 +166,8 @@ def _test_files(project: Project) -> list[Path]:
     found: set[Path] = set()
     for pattern in project.testpaths or (".",):
         for path in project.root.glob(pattern) if pattern != "." else [project.root]:
-            found.update(_files_below(path) if path.is_dir() else [path])
+            found.update(files_of_tests(path) if path.is_dir() else [path])
     return sorted(found)
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_skipped(Path(parent, name))]
-        yield from (Path(parent, name) for name in files if fnmatch(name, "test_*.py") or fnmatch(name, "*_test.py"))
-
-
-def _is_skipped(folder: Path) -> bool:
-    return any(fnmatch(folder.name, pattern) for pattern in _SKIPPED) or (folder / "pyvenv.cfg").exists()
 
 
 def _read_tests(path: Path, root: Path) -> list[StagedTest]:

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from ..._whole_file import whole_file
 from ...errors import TTError, refusal
+from .._files import make_folder, matches
 from . import findings, results
 from .config import LEGS, Comparison
 from .environment import Environment, check_loaded, look_at
@@ -23,7 +24,7 @@ from .leg import run_file
 from .model import FileRun, Leg, Report
 from .priorities import Priorities
 from .rerun import rerun
-from .selection import expand, matches
+from .selection import expand
 
 _STATE = "comparison.json"
 _RESULTS = "results"
@@ -181,9 +182,7 @@ class _Folder:
         # Files with a dot are of a comparison that was killed when it had just begun.
         if not (made or self._state.exists()) and any(each.name[0] != "." for each in self.path.iterdir()):
             raise refusal("TT998", f"{self.path} holds something else than a comparison; expected a new folder")
-        self.path.mkdir(parents=True, exist_ok=True)
-        if made:
-            (self.path / ".gitignore").write_text("*\n")
+        make_folder(self.path)
         with open(self.path / ".lock", "a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from ..._toml import line_of, read_toml
 from ...errors import TTError, refusal
+from .._files import PATTERNS
 from .model import Leg
 from .priorities import PRIORITIES, Priority
-from .selection import PATTERNS
 
 LEGS: Final = ("baseline", "candidate", "diagnostic")
 

@@ -1,16 +1,11 @@
 """Which files of tests are compared: found by their names, so that they are the same in every leg."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import fnmatch
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import refusal
-
-PATTERNS = ("test_*.py", "*_test.py")
-"""How files of tests are named, as pytest has it."""
-
-_PASSED_OVER = ("build", "dist", "node_modules", "venv", "__pycache__", "CVS", "_darcs", "*.egg", ".*")
+from .._files import PATTERNS, files_of_tests
 
 
 def expand(tests: Sequence[str], patterns: Sequence[str] = PATTERNS) -> dict[str, tuple[str, ...]]:
@@ -28,7 +23,7 @@ def expand(tests: Sequence[str], patterns: Sequence[str] = PATTERNS) -> dict[str
     for test in tests:
         path, separator, rest = test.partition("::")
         if os.path.isdir(path) and not separator:
-            inside = sorted(_inside(Path(path), patterns))
+            inside = sorted(map(_name, files_of_tests(Path(path), patterns)))
             if not inside:
                 raise refusal("TT998", f"{test}: found no file like {' or '.join(patterns)}; expected tests")
             for file in inside:
@@ -39,21 +34,6 @@ def expand(tests: Sequence[str], patterns: Sequence[str] = PATTERNS) -> dict[str
         else:
             raise refusal("TT998", f"{test}: found no such file or folder in {os.getcwd()}")
     return {file: _targets(file, found[file]) for file in sorted(found)}
-
-
-def _inside(folder: Path, patterns: Sequence[str]) -> Iterator[str]:
-    for place, folders, files in os.walk(folder):
-        folders[:] = [each for each in folders if not _is_passed_over(Path(place, each))]
-        yield from (_name(Path(place, file)) for file in files if matches(file, patterns))
-
-
-def _is_passed_over(folder: Path) -> bool:
-    return matches(folder.name, _PASSED_OVER) or (folder / "pyvenv.cfg").exists()
-
-
-def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Whether one of the patterns is that of a name."""
-    return any(fnmatch(name, pattern) for pattern in patterns)
 
 
 def _name(path: Path) -> str:
