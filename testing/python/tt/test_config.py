@@ -80,6 +80,11 @@ def test_every_key(tmp_path):
         ("tests = []\nlegs = 2\n", '2: found "legs"; expected tests, package'),
         ("[candidate]\n\nvariable = {}\n", '3: found "candidate.variable"; expected python, variables'),
         ("[candidate]\nvariables = { A = 1 }\n", "2: candidate.variables: found {'A': 1}; expected a table of strings"),
+        ("[candidate]\nvariables = { 'A=B' = '' }\n", "2: candidate.variables: found {'A=B': ''}; expected a table"),
+        (
+            '[candidate]\narguments = ["\\u0000"]\n',
+            "2: candidate.arguments: found ['\\x00']; expected a list of strings",
+        ),
         ("candidate = 1\n", "1: candidate: found 1; expected a table"),
         ('tests = "tests"\n', "1: tests: found 'tests'; expected a list of strings"),
         ("jobs = true\n", "1: jobs: found True; expected a whole number, 1 or more"),

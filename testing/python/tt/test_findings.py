@@ -14,6 +14,7 @@ pytestmark = pytest.mark.stage("testing")
 
 FILE = "tests/test_a.py"
 LEGS = (Leg("baseline", "python"), Leg("candidate", "python"))
+A = f"{FILE}::test_a"
 OUTCOMES = get_args(Outcome)
 # A row for each outcome in the baseline, a column for each in the candidate: Regression, Vanished, Lost, New, Fixed.
 TABLE = """
@@ -130,6 +131,22 @@ def test_what_was_reported_before_a_process_broke_off(tests, before, after, data
     expected = {test: kind for test in known if (kind := PAIRS[seen[0].get(test), seen[1].get(test)])}
     if known:
         assert kinds(*runs) == expected
+
+
+@pytest.mark.parametrize(
+    ("expected", "outcome", "message", "kind"),
+    [
+        (True, "failed", "TypeError", "regression"),
+        (True, "error", "torn", "regression"),
+        (True, "failed", "[XPASS(strict)] ", "new"),
+        (True, "passed", "", "new"),
+        (False, "failed", "TypeError", "new"),
+    ],
+)
+def test_a_test_that_was_to_fail_and_fails_with_something_else(expected, outcome, message, kind):
+    results = Result(A, "skipped", expected=expected), Result(A, outcome, message=message)
+    runs = [{FILE: FileRun(FILE, "finished", results={A: each})} for each in results]
+    assert kinds(*runs) == {A: kind}
 
 
 def test_files_that_break_off_in_both_are_named():

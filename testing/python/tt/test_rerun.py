@@ -122,6 +122,14 @@ def test_a_crash_of_what_did_not_pass(baseline, again, kind):
     assert report.breaks == (kind == "regression")
 
 
+@pytest.mark.parametrize(("again", "kind"), [("failed", "regression"), ("error", "regression"), ("skipped", "flaky")])
+def test_what_was_to_fail_and_fails_with_something_else_again(again, kind):
+    skipped = FileRun(FILE, "finished", results={A: Result(A, "skipped", expected=True)})
+    answers = {"candidate": [finished(a=again)], "baseline": [skipped]}
+    found, _, _ = rerun_of(finished(a="failed"), answers, baseline=skipped)
+    assert found[A].kind == kind
+
+
 def test_the_test_that_crashes_alone_and_the_others():
     answers = {"candidate": [crashed(B)] * 3 + [finished(a="passed", c="failed")], "baseline": [PASSED]}
     found, calls, _ = rerun_of(crashed(B), answers)

@@ -31,7 +31,7 @@ def runs(draw):
     outcomes = st.sampled_from(["passed", "failed", "error", "skipped"] if ending == "finished" else [ending])
     drawn = draw(st.dictionaries(names, st.tuples(outcomes, seconds, messages), max_size=5))
     found = {
-        test: Result(test, outcome, time, "" if outcome == "passed" else text)
+        test: Result(test, outcome, time, "" if outcome == "passed" else text, outcome == "skipped" and len(text) > 9)
         for test, (outcome, time, text) in drawn.items()
     }
     reported = draw(st.dictionaries(names, st.sampled_from(["passed", "failed"]), max_size=2))
@@ -44,7 +44,10 @@ def same(one, other):
     """Without the messages that were empty, for which the outcome stands."""
 
     def plain(run):
-        return {test: (each.outcome, each.seconds, each.message or each.outcome) for test, each in run.results.items()}
+        return {
+            test: (each.outcome, each.seconds, each.message or each.outcome, each.expected)
+            for test, each in run.results.items()
+        }
 
     return plain(one) == plain(other) and {**vars(one), "results": 0} == {**vars(other), "results": 0}
 
@@ -132,6 +135,7 @@ def test_reports_of_pytest_with_files(made_by_pytest):
     found = results.read_folder(made_by_pytest / "xunit1")
     assert set(found) == {FILE, "tests/test_skip.py", "tests/test_import.py"}
     assert outcomes(found[FILE]) == {f"{FILE}::{test}": outcome for test, outcome in OUTCOMES.items()}
+    assert [test for test, each in found[FILE].results.items() if each.expected] == [f"{FILE}::test_xfailed"]
     assert "a reason" in found[FILE].results[f"{FILE}::test_failed"].message
     assert "no chip" in found[FILE].results[f"{FILE}::test_skipped"].message
     assert outcomes(found["tests/test_skip.py"]) == {"tests/test_skip.py": "skipped"}

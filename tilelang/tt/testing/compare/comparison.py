@@ -190,6 +190,8 @@ class _Folder:
                 raise refusal(
                     "TT998", f"{self.path}: another comparison runs in it; expected its end, or another folder"
                 ) from None
+            except OSError:
+                pass  # a file system without locks
             yield
 
     def open(self) -> None:

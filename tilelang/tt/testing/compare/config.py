@@ -84,7 +84,21 @@ def _values(stated: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return isinstance(value, list) and all(map(_text, value))
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and "\0" not in value
+
+
+def _variable(pair: tuple[str, Any]) -> bool:
+    """As a process can have it."""
+    name, value = pair
+    return name != "" and "=" not in name and _text(name) and _text(value)
+
+
+def _variables(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_variable, value.items()))
 
 
 def _positive(value: Any) -> bool:
@@ -93,7 +107,7 @@ def _positive(value: Any) -> bool:
 
 # Of each key: what it may be, and how that is said.
 _TEXTS = (_texts, "a list of strings")
-_TEXT = (lambda value: isinstance(value, str) and value != "", "a string")
+_TEXT = (lambda value: _text(value) and value != "", "a string")
 _COUNT = (_positive, "a whole number, 1 or more")
 _KEYS: Final[Mapping[str, tuple[Any, str]]] = {
     "tests": _TEXTS,
@@ -112,10 +126,7 @@ _KEYS: Final[Mapping[str, tuple[Any, str]]] = {
 }
 _LEG_KEYS: Final[Mapping[str, tuple[Any, str]]] = {
     "python": _TEXT,
-    "variables": (
-        lambda value: isinstance(value, dict) and all(isinstance(each, str) for each in value.values()),
-        "a table of strings",
-    ),
+    "variables": (_variables, "a table of strings"),
     **dict.fromkeys(("arguments", "absent", "present", "unloaded", "loaded"), _TEXTS),
 }
 

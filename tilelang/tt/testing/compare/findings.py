@@ -11,6 +11,7 @@ _Key = TypeVar("_Key")
 
 _ORDER = get_args(Kind)
 _SHOWN = 10
+_PASSES = "[XPASS(strict)]"  # what pytest says of a test that was to fail, and does not
 
 
 def kind_of(baseline: Outcome | None, candidate: Outcome | None) -> Kind | None:
@@ -79,7 +80,10 @@ def compare(selection: Sequence[str], legs: Sequence[Leg], runs: Sequence[Runs],
         ]
         counts.append(_counts(file, rows))
         for test, before, after in rows:
-            if kind := kind_of(before, after):
+            kind = kind_of(before, after)
+            if kind == "new" and _fails_otherwise(baseline, candidate, test):
+                kind = "regression"
+            if kind:
                 third = outcome_of(diagnostic[0], test, partly=partly) if diagnostic else None
                 message = _message(candidate, test)
                 findings.append(Finding(kind, test, file, before, after, diagnostic=third, message=message))
@@ -89,6 +93,14 @@ def compare(selection: Sequence[str], legs: Sequence[Leg], runs: Sequence[Runs],
     ]
     seconds = {leg.name: sum(run.seconds for run in each.values()) for leg, each in zip(legs, runs, strict=True)}
     return Report(tuple(selection), tuple(legs), tuple(counts), in_order(findings), seconds, notes=tuple(notes))
+
+
+def _fails_otherwise(baseline: FileRun | None, candidate: FileRun | None, test: str) -> bool:
+    """Whether a test that was to fail did, and now fails with something else, and not because it passes."""
+    before, after = (run.results.get(test) if run else None for run in (baseline, candidate))
+    if before is None or after is None or not before.expected:
+        return False
+    return after.outcome in BAD and not after.message.startswith(_PASSES)
 
 
 def _breaks_off(run: FileRun | None) -> bool:

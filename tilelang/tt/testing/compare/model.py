@@ -38,12 +38,14 @@ class Result:
         outcome: As Junit has it; of a file whose process did not finish, the same for every test in it.
         seconds: How long it ran, with its set-up and tear-down.
         message: Of one that did not pass, what the report says of it in full, such as why it was skipped.
+        expected: Whether it counts as skipped because it failed as it should, by ``xfail``.
     """
 
     test: str
     outcome: Outcome
     seconds: float = 0.0
     message: str = ""
+    expected: bool = False
 
 
 @dataclass(frozen=True)

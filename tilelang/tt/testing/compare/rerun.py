@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from .findings import in_order, kind_of, outcome_of
-from .model import BREAKING, UNFINISHED, FileRun, Finding, Outcome, Report
+from .model import BAD, BREAKING, UNFINISHED, FileRun, Finding, Outcome, Report
 
 
 class Again(Protocol):
@@ -120,8 +120,8 @@ def _is_partly(finding: Finding) -> bool:
 
 
 def _breaks(finding: Finding, outcome: Outcome | None) -> bool:
-    """Whether this outcome in the candidate fails the comparison, too."""
-    return kind_of(finding.baseline, outcome) in BREAKING
+    """Whether this outcome in the candidate fails the comparison, too: of a test that failed once, it is as bad."""
+    return (_is_partly(finding) and outcome in BAD) or kind_of(finding.baseline, outcome) in BREAKING
 
 
 def _fails_before(finding: Finding) -> bool:

@@ -35,6 +35,7 @@ with extra():
 TEST = "tilelang_tt.test"
 _RUN = "tilelang_tt.run"
 _KEY = "key"
+_XFAIL = "pytest.xfail"  # as pytest has it
 
 _ELEMENTS: dict[Outcome, type[FinalResult]] = {"failed": Failure, "skipped": Skipped}  # of all else that is bad, Error
 _WORST: tuple[Outcome, ...] = ("crashed", "timed_out", "uncollected", "error", "failed", "skipped", "passed")
@@ -188,7 +189,8 @@ def _result(case: TestCase, test: str) -> Result:
     found = case.result
     outcome: Outcome = min(map(_outcome, found), key=_WORST.index, default="passed")
     texts = (each.text or each.message or "" for each in found)
-    return Result(test, outcome, case.time or 0.0, "\n\n".join(filter(None, texts)))
+    expected = outcome == "skipped" and any(each.type == _XFAIL for each in found)
+    return Result(test, outcome, case.time or 0.0, "\n\n".join(filter(None, texts)), expected)
 
 
 def _outcome(element: FinalResult) -> Outcome:
@@ -230,6 +232,8 @@ def _case(result: Result, *, is_known: bool) -> TestCase:
     if result.outcome != "passed":
         element = _ELEMENTS.get(result.outcome, Error)(_text(result.message.partition("\n")[0] or result.outcome))
         element.text = _text(result.message)
+        if result.expected:
+            element.type = _XFAIL
         case.append(element)  # type: ignore[no-untyped-call]
     if is_known:
         properties = Properties()
