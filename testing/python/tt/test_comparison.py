@@ -1,6 +1,7 @@
 """A candidate that is broken in every way: each is found, and nothing else."""
 
 import json
+import shutil
 import sys
 import textwrap
 from dataclasses import replace
@@ -391,6 +392,12 @@ def test_results_that_are_there(tmp_path, monkeypatch):
     folders = [write("before", "passed"), write("after", "failed"), write("between", "passed")]
     (finding,) = comparison.compare_results(folders).findings
     assert (finding.kind, finding.test, finding.diagnostic) == ("regression", "test_a.py::test_a", "passed")
+    for leg in ("before", "after"):  # what fails in both does not hide what does not
+        Path(leg, "b.xml").write_bytes(Path("after", "a.xml").read_bytes())
+    (finding,) = comparison.compare_results(folders[:2]).findings
+    assert (finding.kind, finding.baseline, finding.candidate) == ("regression", "passed", "failed")
+    shutil.copytree("before", "same")
+    assert comparison.compare_results(["before", "same"]).findings == ()
     with pytest.raises(errors.ComparisonError, match="TT999: skipped: no test has run there"):
         comparison.compare_results([write("skipped", "skipped"), "after"])
     with pytest.raises(errors.ComparisonError, match="TT999: after is both baseline and candidate"):

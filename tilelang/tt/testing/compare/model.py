@@ -39,6 +39,7 @@ class Result:
         seconds: How long it ran, with its set-up and tear-down.
         message: Of one that did not pass, what the report says of it in full, such as why it was skipped.
         expected: Whether it counts as skipped because it failed as it should, by ``xfail``.
+        passes: How many results say that it passed, where several files speak of a test of this name.
     """
 
     test: str
@@ -46,6 +47,7 @@ class Result:
     seconds: float = 0.0
     message: str = ""
     expected: bool = False
+    passes: int = 0
 
 
 @dataclass(frozen=True)

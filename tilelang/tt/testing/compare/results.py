@@ -49,7 +49,8 @@ class _Case(TestCase):
 def read_folder(folder: "str | PathLike[str]") -> dict[str, FileRun]:
     """What all files of JUnit XML in a folder and the folders in it say, by test file.
 
-    Where several speak of one test, as of shards that overlap, the worst outcome holds.
+    Where several speak of one test, as of shards that overlap or projects with files of one name, the worst outcome
+    holds, and how many of them say that it passed is counted.
 
     Raises:
         ComparisonError: There is no such folder, no such file in it, or one that is no JUnit XML.
@@ -213,6 +214,9 @@ def _badness(result: Result) -> int:
 def _merged(one: FileRun, other: FileRun) -> FileRun:
     worse = min(one, other, key=lambda run: _WORST.index("passed" if run.ending == "finished" else run.ending))
     results = _by_test([*one.results.values(), *other.results.values()])
+    for test in one.results.keys() & other.results.keys():
+        passes = sum(run.results[test].passes or run.results[test].outcome == "passed" for run in (one, other))
+        results[test] = replace(results[test], passes=passes)
     return replace(worse, seconds=one.seconds + other.seconds, results=results)
 
 
