@@ -217,7 +217,7 @@ class ErrorEntry(NamedTuple):
 
 
 _TABLE = {code: ErrorEntry(code, globals()[name], title) for code, name, title in sorted((*error_table(), *CODES))}
-_PAGES = Path(_native.__file__).with_name("error_pages.md")
+_PAGES = Path(_native.__file__).with_name("error_pages.md.bz2")
 
 
 def catalogue() -> list[ErrorEntry]:
@@ -252,7 +252,10 @@ def page(code: str) -> str:
     if code not in _TABLE:
         nearest = ", ".join(sorted(_TABLE, key=lambda known: _distance(known, code.upper()))[:3])
         raise refusal("TT111", f'no error has the code "{code}"; the nearest are {nearest}; errors.catalogue() has all')
-    pages = re.split(r"^(?=# TT\d+: )", _PAGES.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    import bz2  # not above: some Pythons are built without it
+
+    text = bz2.decompress(_PAGES.read_bytes()).decode()
+    pages = re.split(r"^(?=# TT\d+: )", text, flags=re.MULTILINE)
     return next(page for page in pages if page.startswith(f"# {code}: "))
 
 
