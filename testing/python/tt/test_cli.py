@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -242,6 +243,13 @@ def test_a_reader_that_leaves_is_no_error(folder):
         done = subprocess.run(f"({pipe}) | head -n {number}", shell=True, capture_output=True, text=True, check=False)
         assert len(done.stdout.splitlines()) == number
         assert done.stderr.strip() in ("0", "141")
+
+
+def test_a_command_line_in_this_process_changes_no_signal(capsys):
+    """Else a worker that dies would take whoever writes to it along, without a word."""
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    call(capsys, "devices")
+    assert {number: signal.getsignal(number) for number in signal.valid_signals()} == before
 
 
 def in_terminal(*arguments, env=None, columns=80):

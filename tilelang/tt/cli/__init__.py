@@ -1,5 +1,6 @@
 """The command line ``tilelang-tt``, with click and rich: the extra ``cli``."""
 
+import signal
 import sys
 from importlib.util import find_spec
 
@@ -12,4 +13,6 @@ def main() -> None:
         sys.exit(2)
     from .run import run
 
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough ends the process
     sys.exit(run(sys.argv[1:]))

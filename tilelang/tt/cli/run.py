@@ -1,8 +1,5 @@
 """Running a command line: what goes wrong becomes a message and an exit code."""
 
-import contextlib
-import signal
-
 import click
 
 from .. import errors
@@ -26,8 +23,6 @@ _USAGE_ERRORS = (
 
 def run(arguments: list[str]) -> int:
     """The exit code of a command line."""
-    with contextlib.suppress(AttributeError, ValueError):  # where there is no such signal, or this is a thread
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough ends the process
     output.show_warnings()
     try:
         return cli.main(arguments, prog_name="tilelang-tt", standalone_mode=False) or 0
