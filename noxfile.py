@@ -5,6 +5,7 @@ folder of further kernels for the tests of the TileLang host.
 """
 
 import os
+import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +31,8 @@ WHEELS = Path("build/wheels")
 # What the wheel is made of.
 SOURCES = ["CMakeLists.txt", "pyproject.toml", "src", "tilelang", "tilelang_tt_pytest", "docs/errors"]
 MAX_WHEEL_BYTES = 1_000_000
+# Stages of Python, which reach what is watched by what other stages test, or by processes in which nothing is watched.
+PYTHON_ALONE = re.compile(r'^pytestmark = pytest\.mark\.stage\("(testing|cli|docs|cache|many)"\)', re.MULTILINE)
 SANITIZERS = ["libasan.so", "libubsan.so", "libstdc++.so"]
 
 
@@ -115,8 +118,7 @@ def sanitize(session: nox.Session) -> None:
     # What a released library may need from others is not what a watched one needs; and what watches has memory of its
     # own, for which workers with a limit leave no room.
     ignored = [f"--ignore={TESTS}/{name}.py" for name in ("test_library", "test_pool")]
-    # What runs tests is Python, and starts hundreds of processes in which there is nothing to watch.
-    ignored += [f"--ignore={path}" for path in TESTS.glob("test_*.py") if 'mark.stage("testing")' in path.read_text()]
+    ignored += [f"--ignore={path}" for path in TESTS.glob("test_*.py") if PYTHON_ALONE.search(path.read_text())]
     # Reports go to the file descriptor, which is not to be captured.
     session.run("pytest", "-n", "auto", "--capture=sys", *ignored, *session.posargs, env=watched)
 
