@@ -1,7 +1,7 @@
 """What a proof executes kernels on: sizes at which cores and blocks end in every way, and arrays that show mistakes."""
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -21,6 +21,8 @@ _LARGEST_STEP = 512
 # Of the variables that a formula depends on beside the one that is looked at.
 _ELSEWHERE = 64
 _MOST_STEPS = 4096
+# How far from half a block sizes are looked for.
+_NEAR = 4
 
 # Seconds of the interpreter, roughly: for each element moved, each product of two numbers, and each work tile.
 _PER_ELEMENT, _PER_PRODUCT, _PER_TILE = 2e-8, 3e-10, 1e-3
@@ -38,30 +40,36 @@ def choose_sizes(kernels: Sequence[Kernel]) -> list[dict[str, int]]:
     if not names:
         return [{}]
     formulas = [formula for kernel in kernels for formula in _formulas(kernel)]
-    steps = {name: _step(name, formulas) for name in names}
-    blocks = {name: 2 * step + _ragged(step) for name, step in steps.items()}
-    sets = [{name: max(step - 1, 1) for name, step in steps.items()}, blocks]
+    steps = {name: _steps(name, formulas) for name in names}
+    blocks = {name: _ragged(2, each)[0] for name, each in steps.items()}
+    sets = [{name: max(max(each) - 1, 1) for name, each in steps.items()}, blocks]
     grids = [text for kernel in kernels for launch in kernel.launches for text in map(str, launch.grid)]
     on_grid = [name for name in names if any(name in _names(text) for text in grids)]
     for scaled in [[name] for name in on_grid] + [on_grid] * (len(on_grid) > 1):
-        others = {name: steps[name] if name in on_grid else blocks[name] for name in names}
+        others = {name: max(steps[name]) if name in on_grid else blocks[name] for name in names}
         sets += _more_tiles_than_cores(kernels, others, {name: steps[name] for name in scaled})
     return [sizes for place, sizes in enumerate(sets) if sizes not in sets[:place]]
 
 
-def _ragged(step: int) -> int:
-    return step // 2 + 1
+def _ragged(times: int, steps: Collection[int]) -> list[int]:
+    """Sizes of that many of the largest blocks and about half of one; first those that are no whole blocks of any."""
+    step = max(steps)
+    half = times * step + step // 2 + 1
+    sizes = range(max(half - _NEAR, times * step + 1), min(half + _NEAR, (times + 1) * step) + 1)
+    return sorted(sizes, key=lambda size: (any(size % one == 0 for one in steps if one > 1), abs(size - half)))
 
 
 def _more_tiles_than_cores(
-    kernels: Sequence[Kernel], sizes: Mapping[str, int], steps: Mapping[str, int]
+    kernels: Sequence[Kernel], sizes: Mapping[str, int], steps: Mapping[str, Collection[int]]
 ) -> Iterator[dict[str, int]]:
-    """The smallest sizes, ragged in some variables, of which every kernel makes more work tiles than it has cores."""
+    """Small sizes, ragged in some variables, of which every kernel makes more work tiles than it has cores."""
     for times in range(1, _MOST_STEPS):
-        scaled = {name: times * step + _ragged(step) for name, step in steps.items()}
-        if all(_exceeds_cores(kernel, {**sizes, **scaled}) for kernel in kernels):
-            yield {**sizes, **scaled}
-            return
+        ragged = {name: _ragged(times, each) for name, each in steps.items()}
+        for place in range(max(map(len, ragged.values()))):
+            scaled = {name: each[place % len(each)] for name, each in ragged.items()}
+            if all(_exceeds_cores(kernel, {**sizes, **scaled}) for kernel in kernels):
+                yield {**sizes, **scaled}
+                return
 
 
 def _exceeds_cores(kernel: Kernel, sizes: Mapping[str, int]) -> bool:
@@ -81,9 +89,9 @@ def _formulas(kernel: Kernel) -> Iterator[str]:
                 yield formula
 
 
-def _step(name: str, formulas: Iterable[str]) -> int:
-    """How much of a variable makes one more block, in the kernel that has the largest blocks."""
-    return max((_period(formula, name) for formula in formulas if name in _names(formula)), default=0) or _USUAL_STEP
+def _steps(name: str, formulas: Iterable[str]) -> set[int]:
+    """How much of a variable makes one more block, in each formula that has blocks of it."""
+    return {_period(formula, name) for formula in formulas if name in _names(formula)} - {0} or {_USUAL_STEP}
 
 
 def _period(formula: str, name: str) -> int:
