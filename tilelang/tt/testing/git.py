@@ -46,8 +46,11 @@ def state(folder: Path_, ignored: Sequence[Path_] = ()) -> State | None:
     return found
 
 
-def changes(before: State, after: State) -> tuple[str, ...]:
-    """What differs between two states: one line for each path."""
+def changes(before: State | None, after: State | None) -> tuple[str, ...]:
+    """What differs between two states: one line for each path; nothing where there was no git tree."""
+    if before is None:
+        return ()
+    after = after or {}  # also where nothing is left of it
     paths = sorted(path for path in {*before, *after} - {_HEAD} if before.get(path) != after.get(path))
     moved = ["a commit was made or checked out"] if before.get(_HEAD) != after.get(_HEAD) else []
     return (*moved, *(f"{_verb(path, before, after)}: {path}" for path in paths))
@@ -62,7 +65,7 @@ def assert_git_not_dirty(folder: Path_ = ".") -> Iterator[None]:
     """
     before = state(folder)
     yield
-    if before is not None and (changed := changes(before, state(folder) or {})):  # also where nothing is left of it
+    if changed := changes(before, state(folder)):
         raise AssertionError("the git tree was changed:\n    " + "\n    ".join(changed))
 
 

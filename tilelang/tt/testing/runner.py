@@ -162,8 +162,7 @@ class Runner:
         except OSError as error:
             code = NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_RUN
             return replace(begun, state="not started", exit_code=code, reason=f"cannot be started: {error}")
-        changed = () if before is None else git.changes(before, after or {})
-        return _judge(replace(begun, changed=changed, left=ended.left), suite, self.shard, ended)
+        return _judge(replace(begun, changed=git.changes(before, after), left=ended.left), suite, self.shard, ended)
 
     def _splitting(self, suite: Suite) -> list[str]:
         part = self.shard.of(suite) if self.shard else None

@@ -118,9 +118,8 @@ def _wanted(names: tuple[str, ...], options: dict[str, Any]) -> "Comparison":
     del options["absent"], options["loaded"]  # which the legs have now
     keyword = options.pop("keyword")
     arguments = (*stated.arguments, *options.pop("arguments"), *(("-k", keyword) if keyword else ()))
-    given: dict[str, Any] = {
-        name: value for name, value in options.items() if value or type(value) is int
-    }  # 0 reruns are some
+    # What was not given is None, False or empty; 0 reruns were given.
+    given: dict[str, Any] = {name: value for name, value in options.items() if value or type(value) is int}
     return replace(stated, tests=tests or stated.tests, legs=tuple(legs.values()), arguments=arguments, **given)
 
 

@@ -178,9 +178,9 @@ class _Folder:
         Raises:
             ComparisonError: Another comparison has it, or it is no folder of a comparison.
         """
-        made = not self.path.exists()
         # Files with a dot are of a comparison that was killed when it had just begun.
-        if not (made or self._state.exists()) and any(each.name[0] != "." for each in self.path.iterdir()):
+        is_other = self.path.exists() and not self._state.exists()
+        if is_other and any(each.name[0] != "." for each in self.path.iterdir()):
             raise refusal("TT998", f"{self.path} holds something else than a comparison; expected a new folder")
         make_folder(self.path)
         with open(self.path / ".lock", "a") as file:

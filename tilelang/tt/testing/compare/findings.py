@@ -73,7 +73,7 @@ def compare(selection: Sequence[str], legs: Sequence[Leg], runs: Sequence[Runs],
     counts, findings = [], []
     for file in files:
         baseline, candidate, *diagnostic = (each.get(file) for each in runs)
-        partly = baseline is not None and baseline.ending != "finished"
+        partly = _breaks_off(baseline)
         rows = [
             (test, outcome_of(baseline, test, partly=True), outcome_of(candidate, test, partly=partly))
             for test in tests_of((baseline, candidate), file)

@@ -62,23 +62,20 @@ def _units(report: Report, candidate: Mapping[str, FileRun]) -> Iterator[tuple[F
 
 def _run_again(run: FileRun, regressions: list[Finding], again: Again, times: int) -> Iterator[Finding]:
     numbers = range(1, times + 1)
-    if run.ending != "finished":
-        if run.running:
-            alone = [again("candidate", run.file, number, only=run.running) for number in numbers]
-            if all(each.ending != "finished" for each in alone):
-                yield from _by_culprit(run, regressions, again, alone)
-                return
-        whole = [again("candidate", run.file, number) for number in numbers]
-        before = again("baseline", run.file, 1)
-    else:
+    if run.ending == "finished":
         (finding,) = regressions
         alone = [again("candidate", run.file, number, only=finding.test) for number in numbers]
         judged = _judged(finding, alone, again("baseline", run.file, 1, only=finding.test))
         if not _depends_on_others(judged):
             yield judged
             return
-        whole = [again("candidate", run.file, number) for number in numbers]
-        before = again("baseline", run.file, 1)
+    elif run.running:
+        alone = [again("candidate", run.file, number, only=run.running) for number in numbers]
+        if all(each.ending != "finished" for each in alone):
+            yield from _by_culprit(run, regressions, again, alone)
+            return
+    whole = [again("candidate", run.file, number) for number in numbers]
+    before = again("baseline", run.file, 1)
     yield from (_judged(finding, whole, before) for finding in regressions)
 
 
