@@ -1,7 +1,6 @@
 """Compiling what has been compiled: the same result, found in memory or on disk, whatever happened to it there."""
 
 import json
-import os
 import sys
 import threading
 from dataclasses import replace
@@ -249,7 +248,6 @@ def test_clear():
     assert compile_kernel(kernel).found_in is None
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_goes_on(tmp_path):
     printed = run_python(
         """

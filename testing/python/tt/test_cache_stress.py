@@ -18,7 +18,6 @@ STRESS = Path(__file__).parent / "support" / "cache_stress.py"
 SECONDS = float(os.environ.get("TILELANG_TT_STRESS_SECONDS", "3"))
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_many_processes_on_one_cache(tmp_path):
     seed = str(random.SystemRandom().randrange(2**32))
     stress = [sys.executable, "-P", str(STRESS), str(tmp_path), str(SECONDS), seed]
